@@ -35,6 +35,7 @@ _TABLE: dict[frozenset[str], tuple[str, ...]] = {
         "job.done",
         "keystore.reconcile",
         "doctor.run",
+        "stream.probe",
         "dataset.list",
         "release.verify",
         "audit.verify",
@@ -153,6 +154,7 @@ _TABLE: dict[frozenset[str], tuple[str, ...]] = {
     ),
     _WHO_ASKS | {CUSTODIAN}: ("panel.show",),
     _WHO_COUNTS: ("counts.answer", "table.answer", "view.match.intent"),
+    frozenset({ENGINE, RESEARCHER}): ("stream.ticket", "stream.header"),  # by a token, through a service
     _WHO_CHECKS_THE_LOG: (
         "audit.read",
         "audit.approvals",
@@ -178,6 +180,8 @@ _SERVED: dict[frozenset[str], tuple[str, ...]] = {
         "view.match.intent",
         "view.match.outcome",
         "counts.answer",
+        "stream.ticket",
+        "stream.header",
         "request.submit",
         "request.withdraw",
         "request.show",

@@ -33,6 +33,7 @@ from vault.access import (
     requests,
     rulings,
 )
+from vault.access.stream_tickets import StreamAsked
 from vault.audit.actions import Action
 from vault.audit.entry import decode_leaf
 from vault.audit.note import ED25519, VerifierKey
@@ -306,6 +307,7 @@ def functions(s, names, folder):
         "request.deny": lambda: requests.deny(s, names["request"], "x"),
         "view.intent": lambda: gate.view(s, project="demo", dataset="cohort"),
         "view.changes": lambda: gate.changes(s, **FOR_THE_PANEL, since_people=bytes(32), since_sites=""),
+        "stream.ticket": lambda: gate.stream_ticket(s, StreamAsked("demo", "cohort"), accessor="x"),
         "extract.intent": lambda: gate.extract(s, names["request"], folder / "out"),
         **after_release.functions(s, names),
         **counted_acts.functions(s, names),
@@ -360,10 +362,11 @@ WITHIN = {
     f"{what}.outcome" for what in ("view", "view.match", "extract")
 }  # acts of opening, making and restoring a vault, or the ends of others
 UNBUILT = {"subject.update", "backup.restore", "job.start"}
+BY_TICKET = {"stream.header", "stream.probe"}  # of a service, for who shows a ticket or nothing
 
 
 def test_every_act_has_a_function_or_says_why_not():
-    assert set(functions(None, {}, Path())) | IN_COMMANDS | WITHIN | UNBUILT == {act.value for act in Action}
+    assert set(functions(None, {}, Path())) | IN_COMMANDS | WITHIN | UNBUILT | BY_TICKET == {act.value for act in Action}
     assert {act for _, act in COMMANDS.values() if act is not None} >= IN_COMMANDS
 
 

@@ -18,8 +18,19 @@ from tests.support.parcels import pair
 from tests.support.vaults import opened
 from tests.support.vcf_text import vcf
 from vault import gate
-from vault.access import access_tokens, criteria_packs, project_versions, projects, recipients, reference_data, requests, rulings
+from vault.access import (
+    access_tokens,
+    criteria_packs,
+    project_versions,
+    projects,
+    recipients,
+    reference_data,
+    requests,
+    rulings,
+    stream_tickets,
+)
 from vault.access.disclosure import raises
+from vault.access.stream_tickets import StreamAsked
 from vault.consent import recording
 from vault.crypto.crypt4gh_keys import fingerprint, public_key_armour
 from vault.crypto.keystore import PassphraseFactor, Role
@@ -59,6 +70,9 @@ def rich(folder: Path) -> Rich:
         vaults.approve(s, "served", "cohort", people=["rita", "rob"])
         for who in ("rita", "rob"):
             access_tokens.issue(s, who, project="served", scopes=[TokenScope.READ], expires=s.clock() + timedelta(days=9))
+        with s.books.write() as tx:
+            for accessor in ("one", "two"):
+                stream_tickets.give(s, tx, accessor, StreamAsked("served", "cohort"), "0" * 64)
         principals.add(s, "cora", Role.CUSTODIAN, factor, profile=Argon2Profile.TEST_ONLY)
         after_release.half_resolved(s, here, factor=factor, second="cora")
         backup.backup_keys(s, folder / "backup", expires=s.clock() + timedelta(days=9))

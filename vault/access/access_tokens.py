@@ -32,6 +32,7 @@ from vault.session import principals
 from vault.session.on_behalf import OnBehalf
 from vault.session.unlocked_vault import UnlockedVault
 from vault.storage.book_tables import PrincipalRow
+from vault.storage.database import Transaction
 from vault.storage.service_tables import AccessTokenRow
 from vault.storage.timestamps import from_micros, rfc3339, to_micros
 
@@ -42,7 +43,8 @@ SERVED_ROLES = (Role.ENGINE, Role.RESEARCHER)
 
 _DIGITS = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 _ACCESSOR, _CHECK = 10, 6
-_FORM = re.compile(r"gvt_([0-9A-Za-z]{10})_([0-9A-Za-z_-]{43})_([0-9A-Za-z]{6})")
+_TOKEN = "gvt"  # noqa: S105 - how tokens begin
+_FORM = re.compile(r"(gv[a-z])_([0-9A-Za-z]{10})_([0-9A-Za-z_-]{43})_([0-9A-Za-z]{6})")
 
 
 @dataclass(frozen=True)
@@ -96,7 +98,7 @@ def issue(
             raise InputError("expiry_past", "the token would have expired already", hint="--expires, a later day")
         if expires - now > LONGEST:
             raise InputError("expiry_too_late", f"a token is good for at most {LONGEST.days} days", hint="issue a new one then")
-        accessor, secret = _accessor(vault.random), vault.random(32)
+        accessor, secret = new_accessor(vault.random), vault.random(32)
         row = AccessTokenRow(
             accessor=accessor,
             principal=principal,
@@ -116,7 +118,7 @@ def issue(
                 tx, Action.PRINCIPAL_TOKEN, Outcome.DONE, project=project, obj=ObjectRef("principal", principal), detail=detail
             )
             made = _shown(row, now)
-    return Secret(_text(accessor, secret).encode()), made
+    return Secret(spelled(accessor, secret).encode()), made
 
 
 def revoke(vault: UnlockedVault, accessor: str) -> AccessToken:
@@ -163,22 +165,37 @@ def authenticate(vault: UnlockedVault, text: str) -> Authenticated:
         row = tx.get(AccessTokenRow, accessor)
         held = row.mac if row is not None else bytes(32)
         holds = hmac.compare_digest(_mac(vault, accessor, secret), held)  # of an unknown one too: in the same time
-        if row is None or not holds or _state(row, vault.clock()) != "active":
+        if not holds:
             raise refused()
-        principal = tx.get(PrincipalRow, row.principal)
-        role = None if principal is None or principal.state != principals.ACTIVE else Role(principal.role)
-        if role not in SERVED_ROLES:
-            raise refused()
-        scopes = frozenset(TokenScope(name) for name in row.scopes.split(" "))
-        return Authenticated(OnBehalf(row.principal, role, AUTHN), accessor, row.project, scopes)
+        return _bearer(vault, tx, row)
 
 
-def parse(text: str) -> tuple[str, bytes] | None:
-    """(accessor, secret of 32 bytes) of a token's text; None for what is none, or was misspelt."""
+def holder(vault: UnlockedVault, tx: Transaction, accessor: str) -> Authenticated:
+    """The bearer of the token with this accessor, as the transaction has it: of what was given out to whoever showed the token before.
+
+    Raises:
+        RefusedError: ``token_refused``: it does not hold any more.
+    """
+    return _bearer(vault, tx, tx.get(AccessTokenRow, accessor))
+
+
+def _bearer(vault: UnlockedVault, tx: Transaction, row: AccessTokenRow | None) -> Authenticated:
+    if row is None or _state(row, vault.clock()) != "active":
+        raise refused()
+    principal = tx.get(PrincipalRow, row.principal)
+    role = None if principal is None or principal.state != principals.ACTIVE else Role(principal.role)
+    if role not in SERVED_ROLES:
+        raise refused()
+    scopes = frozenset(TokenScope(name) for name in row.scopes.split(" "))
+    return Authenticated(OnBehalf(row.principal, role, AUTHN), row.accessor, row.project, scopes)
+
+
+def parse(text: str, kind: str = _TOKEN) -> tuple[str, bytes] | None:
+    """(accessor, secret of 32 bytes) of a token's text, or of another bearer's ``kind``; None for what is none, or was misspelt."""
     found = _FORM.fullmatch(text)
-    if found is None or _check(text[: -_CHECK - 1]) != found[3]:
+    if found is None or found[1] != kind or _check(text[: -_CHECK - 1]) != found[4]:
         return None
-    return found[1], base64.urlsafe_b64decode(found[2] + "=")
+    return found[2], base64.urlsafe_b64decode(found[3] + "=")
 
 
 def refused() -> RefusedError:
@@ -186,8 +203,9 @@ def refused() -> RefusedError:
     return RefusedError("token_refused", "this token is not accepted", hint="ask a steward for a new one")
 
 
-def _text(accessor: str, secret: bytes) -> str:
-    body = f"gvt_{accessor}_{base64.urlsafe_b64encode(secret).decode().rstrip('=')}"
+def spelled(accessor: str, secret: bytes, kind: str = _TOKEN) -> str:
+    """Text of a token, or of another bearer's ``kind``, that ``parse`` reads."""
+    body = f"{kind}_{accessor}_{base64.urlsafe_b64encode(secret).decode().rstrip('=')}"
     return f"{body}_{_check(body)}"
 
 
@@ -195,7 +213,8 @@ def _check(body: str) -> str:
     return _base62(zlib.crc32(body.encode()), _CHECK)
 
 
-def _accessor(random: RandomBytes) -> str:
+def new_accessor(random: RandomBytes) -> str:
+    """A name for a new token: 10 of base62."""
     return _base62(int.from_bytes(random(16), "big"), _ACCESSOR)
 
 

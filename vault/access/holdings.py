@@ -116,7 +116,7 @@ def faults(vault: UnlockedVault) -> list[str]:
         panels = {str(view.content.asked["panel"]): panel_of(tx, view.content.asked) for view in viewed}
     for view in viewed:
         entry, panel = entries.get(view.intent_event), panels[str(view.content.asked["panel"])]
-        holder = "" if entry is None else record_of(entry).actor
+        holder = "" if entry is None else record_of(entry).receiver
         expected.setdefault((view.project_id, holder, panel, view.content.names, view.subject_set), view.release_id)
     differing = len(dict(expected.items() ^ held.items()))
     return [

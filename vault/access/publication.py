@@ -127,6 +127,35 @@ def abort(vault: UnlockedVault, release: Release, reason: str) -> None:
         )
 
 
+def close_stream(vault: UnlockedVault, release: Release) -> None:
+    """Say of a stream whose process ended that it has left, as far as it came: nobody knows how far.
+
+    Raises:
+        RefusedError: ``release_ended``.
+    """
+    with vault.books.write() as tx:
+        outcome = vault.trail.append(
+            tx,
+            _outcome_of(release),
+            Outcome.DONE,
+            project=release.project,
+            refers=release.intent_event,
+            reasons={"interrupted": 1},
+            flags=(releases.STREAM, releases.CUT),
+            obj=ObjectRef("release", release.release_id),
+        )
+        releases.commit(
+            tx,
+            vault,
+            release.release_id,
+            outcome=outcome,
+            n_sites=0,
+            content=release.content,
+            manifest_sha256=None,
+            state=RELEASED,
+        )
+
+
 def _outcome_of(release: Release) -> Action:
     if release.request_id is not None:
         return Action.EXTRACT_OUTCOME

@@ -135,7 +135,7 @@ def _held(tx: Transaction, intent: Record, project: Project, content: ReleaseCon
     release_id = _release(intent)
     asked = {} if content is None else content.asked
     by_program = intent.act in _BY_PROGRAM
-    reader = [intent.actor or ""] if content is None and by_program else None
+    reader = [intent.receiver] if content is None and by_program else None
     recipients = tuple(reader or releases.sealed_for(asked) or project.recipient_names())
     held = HeldAt(
         RELEASE,
@@ -152,6 +152,6 @@ def _held(tx: Transaction, intent: Record, project: Project, content: ReleaseCon
     panel = holdings.panel_of(tx, asked)
     if not by_program or panel is None:
         return held
-    actor = intent.actor or ""
-    ref = holdings.id_of(project.project_id, actor, panel)
-    return replace(held, kind=HOLDING, ref=ref, about=f"{asked['panel']}", recipients=(actor,))
+    receiver = intent.receiver
+    ref = holdings.id_of(project.project_id, receiver, panel)
+    return replace(held, kind=HOLDING, ref=ref, about=f"{asked['panel']}", recipients=(receiver,))

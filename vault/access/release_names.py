@@ -10,11 +10,12 @@ from typing import NamedTuple
 
 from policies.purposes import PseudonymScope
 from vault.access.projects import Project
+from vault.crypto.context import encode_context
 from vault.crypto.key_wrapping import KeyPurpose
-from vault.crypto.primitives import sha256
+from vault.crypto.primitives import hmac_sha256, sha256
 from vault.crypto.secret import Secret
 from vault.errors import IntegrityError
-from vault.ids import Pseudonym, SubjectId
+from vault.ids import DatasetId, Pseudonym, SubjectId
 from vault.session.unlocked_vault import UnlockedVault
 from vault.subjects.pseudonyms import pseudonyms
 
@@ -75,6 +76,12 @@ def names(vault: UnlockedVault, under: Naming, subjects: Sequence[SubjectId]) ->
     if len(salts) != len(set(subjects)):
         raise IntegrityError("key_missing", "a pseudonym-salt key is not in the key database", hint="run genovault doctor")
     return pseudonyms(under.key.reveal(), domain=under.domain, prefix=under.prefix, subjects=subjects, salts=salts)
+
+
+def stream_order(vault: UnlockedVault, project: Project, dataset_id: DatasetId) -> bytes:
+    """Key of the order of columns in the project's streams of a dataset, 32 bytes: the same in each, as their names are. Raises as ``naming``."""
+    under = naming(vault, project, "")
+    return hmac_sha256(under.key.reveal(), encode_context("genovault/stream-columns/v1", dataset_id))
 
 
 def names_told(

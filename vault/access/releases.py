@@ -29,6 +29,7 @@ from vault.storage.timestamps import from_micros, rfc3339, to_micros
 SEALED = SealedRecord("release")
 UNFINISHED = STAGING, COMMITTED = RELEASE_UNFINISHED
 RELEASED, ABORTED = "released", "aborted"
+STREAM, CUT = "stream", "cut"  # flags of the entries of a stream, and of an end that came before its end
 
 
 @dataclass(frozen=True)
@@ -37,7 +38,7 @@ class ReleaseContent:
 
     ``names``: version of the key that made its pseudonyms, 0 in records of before. ``places``: which parts held the calls of its people, as a digest in hex; empty for a view, and in records of before. ``bits``: mean and largest of ``ReleasedBits``, cumulative of ``released_sites``; none in
     records of before.
-    ``leftover``: of an extract that may go on after a stop, until it is committed.
+    ``leftover``: of an extract that may go on after a stop, until it is committed. ``streamed``: its bytes began to leave before its outcome.
     """
 
     asked: Mapping[str, object]
@@ -49,6 +50,7 @@ class ReleaseContent:
     names: int = 0
     bits: Mapping[str, float] = field(default_factory=dict)
     leftover: Mapping[str, Any] = field(default_factory=dict)
+    streamed: bool = False
 
 
 @dataclass(frozen=True)

@@ -95,6 +95,9 @@ class Action(StrEnum):
     VIEW_CHANGES = "view.changes"  # a program was told who came to a panel's view, and whom to drop
     MATCH_INTENT = "view.match.intent"  # criteria asked in place of genotypes
     MATCH_OUTCOME = "view.match.outcome"
+    STREAM_TICKET = "stream.ticket"  # what may be fetched for some minutes; nothing was opened for it
+    STREAM_HEADER = "stream.header"  # names of the people in a stream; what is streamed of them is a view
+    STREAM_PROBE = "stream.probe"  # indexes that clients looked for and that there are none of, over a minute
     EXTRACT_INTENT = "extract.intent"
     EXTRACT_OUTCOME = "extract.outcome"
     COUNTS_ANSWER = "counts.answer"  # noisy numbers of carriers, charged in the same transaction

@@ -69,6 +69,7 @@ _ACTS = {
     "view.intent": "a program of a project asked for your genetic data",
     "view.outcome": "what became of it",
     "view.changes": "a program of a project was told that you take part, or do not any more",
+    "stream.header": "a project was told the codes of everybody in its data, yours among them",
     "view.match.intent": "a program of a project asked for whom of many people its questions about genes hold",
     "view.match.outcome": "what became of it",
     "extract.intent": "a project asked for your genetic data",

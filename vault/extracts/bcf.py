@@ -7,7 +7,7 @@ used twice once.
 from __future__ import annotations
 
 import struct
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, BinaryIO
 
@@ -17,29 +17,42 @@ from numpy.typing import NDArray
 from vault.extracts import bcf_kernels, bgzf
 from vault.extracts.csi import Index
 from vault.extracts.header import filters_of, header_text
-from vault.extracts.render_pipeline import Scratch, write_runs
+from vault.extracts.render_pipeline import Records, Scratch, write_runs
 from vault.genotypes.codec.call_codes import ABSENT, DIPLOID_STRIDE, ESCAPE, HAPLOID_BASE, PHASED_OFFSET
 from vault.genotypes.sites import Sites, TextColumn, site_ends
 from vault.views.column_runs import turns
 from vault.views.header_summary import HeaderSummary
-from vault.views.pages import Page, Paged
+from vault.views.pages import Page, Paged, Titled
 
 MAX_INT8_ALLELE = 62  # (62 + 1) << 1 | 1 = 127
 
 
 def write_bcf(view: Paged, bcf: BinaryIO, index: BinaryIO, *, vault_view: Mapping[str, str]) -> Index:
     """Write ``view`` to ``bcf`` and its CSI to ``index``. Arguments and errors as ``write_vcf``."""
-    text = header_text(view, vault_view).encode() + b"\0"
-    head = bgzf.compress(memoryview(b"BCF\2\2" + struct.pack("<I", len(text)) + text))
-    bcf.write(head.data)
-    numbers = _dictionary(view.summary)
+    head = bcf_header(view, vault_view)
+    bcf.write(head)
     found = Index(len(view.summary.contigs))
-    size = 2 * len(view.pseudonyms) + 64
-    pages = (_Records.from_page(page, numbers) for page in view.pages())
-    write_runs(bcf, pages, found, record_bytes=size, at=len(head.data))
+    write_runs(bcf, bcf_records(view), found, record_bytes=record_bytes(view), at=len(head))
     bcf.flush()  # htslib warns of an index that is older than its file
     found.write(index)
     return found
+
+
+def bcf_header(view: Titled, vault_view: Mapping[str, str]) -> bytes:
+    """Magic and header in BGZF members of their own. Raises as ``header_text``."""
+    text = header_text(view, vault_view).encode() + b"\0"
+    return bgzf.compress(memoryview(b"BCF\2\2" + struct.pack("<I", len(text)) + text)).data
+
+
+def bcf_records(view: Paged) -> Iterator[Records]:
+    """The view's records, page after page, numbered as in the header of its summary. Raises what making a page raises."""
+    numbers = _dictionary(view.summary)
+    return (_Records.from_page(page, numbers) for page in view.pages())
+
+
+def record_bytes(view: Paged) -> int:
+    """About how many bytes a record has."""
+    return 2 * len(view.pseudonyms) + 64
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 
 from vault.errors import UsageError
 from vault.views.header_summary import HeaderSummary
-from vault.views.pages import Paged
+from vault.views.pages import Titled
 
 _ASSEMBLY = re.compile(r"[A-Za-z0-9._-]+")
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:-]*")
@@ -20,7 +20,7 @@ _UNSAFE = re.compile("[\x00-\x20\x7f]")
 _COLUMNS = "#CHROM\tPOS\tID\tREF\tALT\tQUAL\tFILTER\tINFO\tFORMAT"
 
 
-def header_text(view: Paged, vault_view: Mapping[str, str]) -> str:
+def header_text(view: Titled, vault_view: Mapping[str, str]) -> str:
     """The header lines, the column line last.
 
     Raises:

@@ -96,32 +96,42 @@ def _batches(pages: Iterable[Records], size: int) -> Iterator[_RecordBatch]:
         yield _RecordBatch(tuple(pieces))
 
 
-def write_runs(file: BinaryIO, pages: Iterable[Records], index: Index, *, record_bytes: int, at: int) -> None:
-    """Render and compress records, of about ``record_bytes`` each, on all threads, write them in order from file offset ``at``, then the
-    EOF member. The next page is made meanwhile. What was written is added to ``index``.
-    """
+@dataclass(frozen=True)
+class RenderedRun:
+    """Whole BGZF members of neighbouring records. ``positions`` int64[records]: where each begins in the text."""
+
+    members: bgzf.BgzfMembers
+    positions: NDArray[np.int64]
+    batch: _RecordBatch
+
+    def add_to(self, index: Index, at: int) -> None:
+        """Index the records, the members lying at file offset ``at``."""
+        end = np.uint64(at + len(self.members.data) << 16)
+        self.batch.add_to(index, np.append(self.members.virtual(self.positions, at), end))
+
+
+def rendered_runs(pages: Iterable[Records], *, record_bytes: int) -> Iterator[RenderedRun]:
+    """Render and compress records, of about ``record_bytes`` each, on all threads; the runs in order. Further pages are made meanwhile."""
     scratch = Scratch()
 
-    def work(batch: _RecordBatch) -> tuple[bgzf.BgzfMembers, NDArray[np.int64]]:
+    def work(batch: _RecordBatch) -> RenderedRun:
         data, starts = batch.render(scratch)
-        return bgzf.compress(data), starts
+        return RenderedRun(bgzf.compress(data), starts, batch)
 
-    waiting: deque[tuple[_RecordBatch, Future[tuple[bgzf.BgzfMembers, NDArray[np.int64]]]]] = deque()
-
-    def finish() -> None:
-        nonlocal at
-        batch, future = waiting.popleft()
-        run, starts = future.result()
-        offsets = run.virtual(starts, at)
-        file.write(run.data)
-        at += len(run.data)
-        batch.add_to(index, np.append(offsets, np.uint64(at << 16)))
-
+    waiting: deque[Future[RenderedRun]] = deque()
     with ThreadPoolExecutor(THREADS) as pool:
         for batch in _batches(pages, max(1, BATCH_BYTES // record_bytes)):
-            waiting.append((batch, pool.submit(work, batch)))
+            waiting.append(pool.submit(work, batch))
             if len(waiting) > AHEAD:
-                finish()
+                yield waiting.popleft().result()
         while waiting:
-            finish()
+            yield waiting.popleft().result()
+
+
+def write_runs(file: BinaryIO, pages: Iterable[Records], index: Index, *, record_bytes: int, at: int) -> None:
+    """Write the runs of some records from file offset ``at``, then the EOF member. What was written is added to ``index``."""
+    for run in rendered_runs(pages, record_bytes=record_bytes):
+        file.write(run.members.data)
+        run.add_to(index, at)
+        at += len(run.members.data)
     file.write(bgzf.EOF_BLOCK)

@@ -6,7 +6,7 @@ and are written in order, while the view's next page is made. Memory is a few ba
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import BinaryIO
 
@@ -16,11 +16,11 @@ from numpy.typing import NDArray
 from vault.extracts import bgzf, vcf_kernels
 from vault.extracts.csi import Index
 from vault.extracts.header import header_text
-from vault.extracts.render_pipeline import Scratch, write_runs
+from vault.extracts.render_pipeline import Records, Scratch, write_runs
 from vault.genotypes.codec.call_codes import ESCAPE, call_texts
 from vault.genotypes.codec.format_constants import HAS_UNEVEN
 from vault.genotypes.sites import Sites, site_ends
-from vault.views.pages import Page, Paged
+from vault.views.pages import Page, Paged, Titled
 
 
 def write_vcf(view: Paged, vcf: BinaryIO, index: BinaryIO, *, vault_view: Mapping[str, str]) -> Index:
@@ -31,15 +31,29 @@ def write_vcf(view: Paged, vcf: BinaryIO, index: BinaryIO, *, vault_view: Mappin
     Raises:
         IntegrityError: ``sites_unsorted``; UsageError: ``view_empty``, ``header_value``; what making a page raises.
     """
-    header = bgzf.compress(memoryview(header_text(view, vault_view).encode()))
-    vcf.write(header.data)
+    header = vcf_header(view, vault_view)
+    vcf.write(header)
     contigs = view.summary.contigs
     found = Index(len(contigs), contigs)
-    size = 4 * len(view.pseudonyms) + 64
-    write_runs(vcf, map(_Lines.from_page, view.pages()), found, record_bytes=size, at=len(header.data))
+    write_runs(vcf, vcf_records(view), found, record_bytes=line_bytes(view), at=len(header))
     vcf.flush()  # htslib warns of an index that is older than its file
     found.write(index)
     return found
+
+
+def vcf_header(view: Titled, vault_view: Mapping[str, str]) -> bytes:
+    """The header in BGZF members of its own. Raises as ``header_text``."""
+    return bgzf.compress(memoryview(header_text(view, vault_view).encode())).data
+
+
+def vcf_records(view: Paged) -> Iterator[Records]:
+    """The view's records as lines, page after page. Raises what making a page raises."""
+    return map(_Lines.from_page, view.pages())
+
+
+def line_bytes(view: Paged) -> int:
+    """About how many bytes a line has."""
+    return 4 * len(view.pseudonyms) + 64
 
 
 def site_texts(page: Page) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:

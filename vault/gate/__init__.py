@@ -10,8 +10,8 @@
     8  release      sign the log's head, take the receipt, make the result visible
 
 Step 1 is ``access.scope``, step 2 ``decision``, steps 3, 4 and 7 ``accesses``, 5 and 6 ``blocks``, step 8 ``access.publication``; ``views``,
-``panel_reads``, ``extracts``, ``answers``, ``matching``, ``tables``, ``checks`` and ``risks`` put them together, one kind of access each. A refusal is logged with
-its reason; researchers and engines get one message, whatever the reason.
+``panel_reads``, ``streams``, ``extracts``, ``answers``, ``matching``, ``tables``, ``checks`` and ``risks`` put them together, one kind of access each. A
+refusal is logged with its reason; researchers and engines get one message, whatever the reason.
 """
 
 from vault.gate.answers import counts, result
@@ -20,6 +20,7 @@ from vault.gate.extracts import extract
 from vault.gate.matching import match, match_counts, match_price
 from vault.gate.panel_reads import PanelChanges, PanelRead, changes, read_panel
 from vault.gate.risks import last_risk, risk
+from vault.gate.streams import stream_body, stream_header, stream_ticket
 from vault.gate.tables import approve_table, assess_table, deliver_table, frequencies
 from vault.gate.views import view
 
@@ -41,5 +42,8 @@ __all__ = [
     "read_panel",
     "result",
     "risk",
+    "stream_body",
+    "stream_header",
+    "stream_ticket",
     "view",
 ]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any
@@ -38,6 +39,7 @@ class Access:
     intent: Appended
     outcome: Action
     content: ReleaseContent
+    flags: tuple[str, ...] = ()  # of its entries
 
 
 @dataclass(frozen=True)
@@ -49,8 +51,20 @@ class Destination:
     left: leftovers.Leftover | None = None
 
 
+Bound = Callable[[Transaction, Decided, release_limits.ReleaseLimits, Moment], None]
+"""Condition of an access beside what all have, as its decision turned out; raises RefusedError."""
+
+
 def begin(
-    vault: UnlockedVault, scope: AccessScope, release_id: str, intent: Action, outcome: Action, *, to: Destination | None = None
+    vault: UnlockedVault,
+    scope: AccessScope,
+    release_id: str,
+    intent: Action,
+    outcome: Action,
+    *,
+    to: Destination | None = None,
+    bound: Bound | None = None,
+    flags: tuple[str, ...] = (),
 ) -> Access:
     """Steps 2 to 4: decide on each subject, apply the limits, and append intent and row of the release, in one transaction.
 
@@ -63,6 +77,8 @@ def begin(
         when = moment(vault, tx)
         decided = decision.decide(vault, tx, scope, when)
         limits = release_decisions.limits(tx, scope, decided, when)
+        if bound is not None:
+            bound(tx, decided, limits, when)
         names = release_names.newest_version(vault, scope.project)
         asked = {**scope.detail(), "profile": limits.rules.profile, "profile_sha256": limits.rules.sha256}
         content = ReleaseContent(asked, decided.obligations.as_dict(), names=names)
@@ -84,7 +100,7 @@ def begin(
                 old = left.release.intent_event
                 vault.trail.append(tx, outcome, Outcome.ABORTED, refers=old, reasons={"resumed": 1}, **fields)
         fields |= decision.decision_fields(decided.tally, decided.head, detail)
-        begun = vault.trail.append(tx, intent, Outcome.INTENT, subjects=subjects, flags=when.flags, **fields)
+        begun = vault.trail.append(tx, intent, Outcome.INTENT, subjects=subjects, flags=(*when.flags, *flags), **fields)
         if left is not None:
             releases.renew(tx, vault, release_id, content, intent=begun)
         else:
@@ -98,7 +114,7 @@ def begin(
                 n_subjects=len(subjects),
                 content=content,
             )
-    return Access(scope, decided, limits, release_id, begun, outcome, content)
+    return Access(scope, decided, limits, release_id, begun, outcome, content, flags)
 
 
 def commit(
@@ -128,6 +144,7 @@ def commit(
             detail={"counts": counts, "bits": {name: math.ceil(value) for name, value in content.bits.items()}},
             consent=head.entry(),
             blobs=[digest] if digest else [],
+            flags=access.flags,
             **decision.access_fields(scope, access.release_id),
         )
         releases.commit(
@@ -142,6 +159,60 @@ def commit(
         )
         holdings.note(tx, vault, scope, access.intent, access.release_id, names=content.names)
     return outcome
+
+
+def recheck(vault: UnlockedVault, access: Access) -> ledger.Head:
+    """Decide anew on an access that is under way; the ledger head that it rests on from now on. Raises RefusedError as ``commit``."""
+    with vault.books.write() as tx:
+        return _recheck(vault, tx, access, moment(vault, tx))
+
+
+def hand_out(vault: UnlockedVault, access: Access) -> Access:
+    """Record that bytes of a stream leave from now on, before its outcome: whatever ends it, they have left.
+
+    Raises:
+        RefusedError: ``release_ended``.
+    """
+    content = replace(access.content, streamed=True)
+    with vault.books.write() as tx:
+        releases.renew(tx, vault, access.release_id, content)
+    return replace(access, content=content)
+
+
+def cut(vault: UnlockedVault, access: Access, error: BaseException, *, n_sites: int, bits: released_sites.ToldBits) -> None:
+    """Append that a stream of which bytes have left ended before its end, with what had been read for it by then.
+
+    None where the commit may have happened or the process ends: recovery says so then.
+    """
+    if isinstance(error, UnavailableError) and error.code in UNKNOWN_COMMIT:
+        return
+    code = error.code if isinstance(error, GenovaultError) else "interrupted"
+    counts, scope = {"subjects": len(access.decided.permitted), "sites": n_sites}, access.scope
+    with vault.books.write() as tx:
+        released_sites.charge(
+            vault, tx, scope.project, bits, release_id=access.release_id, dataset_id=scope.dataset.dataset_id, limits=()
+        )
+        outcome = vault.trail.append(
+            tx,
+            access.outcome,
+            Outcome.DONE,
+            refers=access.intent.event_id,
+            counts=banded(counts),
+            detail={"counts": counts},
+            reasons={code: 1},
+            flags=(*access.flags, releases.CUT),
+            **decision.access_fields(scope, access.release_id),
+        )
+        releases.commit(
+            tx,
+            vault,
+            access.release_id,
+            outcome=outcome,
+            n_sites=n_sites,
+            content=access.content,
+            manifest_sha256=None,
+            state=releases.RELEASED,
+        )
 
 
 def _recheck(vault: UnlockedVault, tx: Transaction, access: Access, when: Moment) -> ledger.Head:

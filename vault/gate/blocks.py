@@ -32,11 +32,13 @@ if TYPE_CHECKING:
     from vault.views.hidden_places import HiddenPlaces
 
 
-def open_view(vault: UnlockedVault, access: Access, *, at_once: bool = False, to: Destination | None = None) -> Deidentified:
+def open_view(
+    vault: UnlockedVault, access: Access, *, at_once: bool = False, to: Destination | None = None, order: bytes | None = None
+) -> Deidentified:
     """Steps 5 and 6: open the permitted subjects' blocks in random row order and de-identify them. An extract that may go on has its row
     order from a key, and one that goes on the same order and names.
 
-    Nothing else opens a block for a reader. Further windows are opened as pages are asked for; ``at_once``: all now, as one page.
+    Nothing else opens a block for a reader. ``order``: key of the row order, 32 bytes, where it is settled. Further windows are opened as pages are asked for; ``at_once``: all now, as one page.
 
     Raises:
         IntegrityError: ``key_missing``; a block or table was altered. RefusedError: ``extract_changed``.
@@ -48,11 +50,11 @@ def open_view(vault: UnlockedVault, access: Access, *, at_once: bool = False, to
     naming = release_names.begin if left is None else release_names.naming
     names = release_names.names(vault, naming(vault, scope.project, access.release_id), subjects)
     kept = to is not None and to.chosen.by_contig
-    order_key = leftovers.column_order(vault, access.release_id, again=left is not None) if kept else vault.random(32)
-    order = row_order(order_key, names).tolist()
+    order_key = leftovers.column_order(vault, access.release_id, again=left is not None) if kept else order or vault.random(32)
+    rows = row_order(order_key, names).tolist()
     # Blocks are decoded straight into the order of the view.
-    people = [subjects[at] for at in order]
-    titles, members = [names[at] for at in order], access.decided.members
+    people = [subjects[at] for at in rows]
+    titles, members = [names[at] for at in rows], access.decided.members
     return _deidentified(vault, scope, access.limits, people, titles, members=members, at_once=at_once)
 
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from sqlalchemy import select
 
-from vault.access import criteria_packs, holdings, leftovers, notices, releases, resolutions
+from vault.access import criteria_packs, holdings, leftovers, notices, releases, resolutions, stream_tickets
 from vault.access.disclosure import frequency_tables, linkage_decisions, raises, released_sites, stored_answers, table_approvals
 from vault.audit.actions import Action, Outcome
 from vault.audit.reports.records import records
@@ -72,13 +72,14 @@ def _error(code: str, message: str) -> HealthFinding:
 
 
 def budgets_and_answers(vault: UnlockedVault) -> Iterator[HealthFinding]:
-    """Raises, panels and criteria packs that nobody signed; answers, risk reports and accounts of what left not as they were made."""
+    """Raises, panels and criteria packs that nobody signed; answers, risk reports and accounts of what left, and tickets of streams, not as they were made."""
     yield from (_error("approval_missing", message) for message in [*raises.faults(vault), *table_approvals.faults(vault)])
     yield from (_error("criteria_pack_altered", message) for message in criteria_packs.faults(vault))
     yield from (_error("frequency_table_altered", message) for message in frequency_tables.faults(vault))
     yield from (_error("linkage_decision_altered", message) for message in linkage_decisions.faults(vault))
     yield from (_error("stored_answer_altered", message) for message in stored_answers.faults(vault))
     yield from (_error("risk_report_altered", message) for message in stored_reports.faults(vault))
+    yield from (_error("stream_ticket_altered", message) for message in stream_tickets.faults(vault))
     yield from (_error("released_sites_altered", message) for message in released_sites.faults(vault))
 
 

@@ -1,6 +1,6 @@
 """Releases that a killed process left unfinished: each is finished, or aborted with an entry in the log.
 
-staging    nothing became visible: abort, unless contigs of an extract are finished, all of it may be released still, and it may go on from there
+staging    a stream has left as far as it came: say so; of all else nothing became visible: abort, unless contigs of an extract are finished, all of it may be released still, and it may go on from there
 committed  the outcome is in the log, the folder not yet visible: re-check consent, project and request, then finish or abort
            the folder is visible: it has left, whatever was decided since
 """
@@ -54,7 +54,9 @@ def _stays(vault: UnlockedVault, release: Release) -> bool:
 
 
 def _end(vault: UnlockedVault, release: Release) -> None:
-    if release.state == releases.STAGING:
+    if release.state == releases.STAGING and release.content.streamed:
+        publication.close_stream(vault, release)
+    elif release.state == releases.STAGING:
         publication.abort(vault, release, "interrupted")
     elif not _still_permitted(vault, release):
         if publication.is_visible(release):  # it has left: what the log says was done stays done

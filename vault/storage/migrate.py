@@ -38,6 +38,7 @@ REVISIONS = {
         "0024",
         "0025",
         "0026",
+        "0028",
     ),
     "keys": ("0001", "0002"),
 }  # of each database, oldest first; a test compares with the scripts

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from sqlalchemy.orm import Mapped, mapped_column
 
-from vault.storage.base import Base, Code, Digest, Micros
+from vault.storage.base import Base, Code, Digest, Micros, Sealed
 
 
 class AccessTokenRow(Base):
@@ -21,3 +21,15 @@ class AccessTokenRow(Base):
     expires: Mapped[Micros]
     revoked: Mapped[Micros | None]
     issued_by: Mapped[Code]
+
+
+class StreamTicketRow(Base):
+    """Ticket of a stream, good for some minutes, of whose secret only a MAC is kept."""
+
+    __tablename__ = "stream_ticket"
+
+    ticket: Mapped[Code] = mapped_column(primary_key=True)  # names it in what its holder shows, and in the log
+    accessor: Mapped[Code]  # of the token that it was given for
+    mac: Mapped[Digest]
+    expires: Mapped[Micros]
+    sealed: Mapped[Sealed]  # what was asked, the epoch that was decided, and the columns above

@@ -140,6 +140,11 @@ class Deidentified:
         return self._surveyed if self._only is None else HeaderSummary().and_of(self._only.shown.sites)
 
     @property
+    def is_read(self) -> bool:
+        """True if all of it is in memory: what fits one window is read for the survey."""
+        return self._only is not None
+
+    @property
     def not_assayed(self) -> tuple[str, ...]:
         """The loci of the panel that the dataset has no site for ("contig:pos")."""
         return () if self._panel is None or self._met is None else self._panel.not_assayed(self._met)

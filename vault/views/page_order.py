@@ -31,8 +31,8 @@ class PageOrder:
         whole = ordered(whole)
         beyond = (whole.sites.contig == contig) & (whole.sites.pos > last)
         if beyond.any():
-            self._held = _taken(whole, np.flatnonzero(beyond))
-            whole = _taken(whole, np.flatnonzero(~beyond))
+            self._held = taken(whole, np.flatnonzero(beyond))
+            whole = taken(whole, np.flatnonzero(~beyond))
         return whole
 
     def rest(self) -> Page | None:
@@ -47,10 +47,10 @@ def ordered(page: Page) -> Page:
     back = (np.diff(sites.pos) < 0) & (np.diff(sites.contig) == 0)
     if not back.any() and bool((np.diff(sites.contig) >= 0).all()):
         return page
-    return _taken(page, in_order(sites))
+    return taken(page, in_order(sites))
 
 
-def _taken(page: Page, rows: NDArray[np.intp]) -> Page:
+def taken(page: Page, rows: NDArray[np.intp]) -> Page:
     """The chosen sites, in the order given."""
     place = np.full(len(page.sites), -1, np.int64)
     place[rows] = np.arange(len(rows))

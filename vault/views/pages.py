@@ -26,8 +26,8 @@ class Page:
         return f"Page({len(self.sites)} sites)"  # genotypes end in no log by accident
 
 
-class Paged(Protocol):
-    """A view in pages: ``deidentify.Deidentified``."""
+class Titled(Protocol):
+    """What a header says of a view."""
 
     @property
     def pseudonyms(self) -> tuple[Pseudonym, ...]:
@@ -40,6 +40,10 @@ class Paged(Protocol):
     @property
     def summary(self) -> HeaderSummary:
         """Names that the header has to define."""
+
+
+class Paged(Titled, Protocol):
+    """A view in pages: ``deidentify.Deidentified``."""
 
     @property
     def not_assayed(self) -> tuple[str, ...]:
@@ -74,3 +78,14 @@ class OfView:
     def not_assayed(self) -> tuple[str, ...]:
         """As in ``View``."""
         return self._view.not_assayed
+
+
+@dataclass(frozen=True, repr=False)
+class HeldPages(OfView):
+    """A view whose pages are in memory."""
+
+    _pages: tuple[Page, ...]
+
+    def pages(self) -> Iterator[Page]:
+        """The records in order."""
+        return iter(self._pages)

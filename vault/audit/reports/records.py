@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, TextIO
 
+from vault.audit.actions import ActorKind
 from vault.audit.log import AuditLog
 from vault.audit.reader import LogEntry
 from vault.errors import IntegrityError
@@ -43,6 +44,11 @@ class Record:
     counts: Mapping[str, int] = field(default_factory=dict)
     flags: tuple[str, ...] = ()
     refers: str | None = None
+
+    @property
+    def receiver(self) -> str:
+        """Whoever got what an access gave: the person a service acted for, else the actor."""
+        return (self.asserted_for if self.role == ActorKind.SERVICE else self.actor) or ""
 
     def as_dict(self) -> dict[str, Any]:
         """Fields by the names of ``COLUMNS``."""
