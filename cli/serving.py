@@ -25,6 +25,7 @@ def serve(
     client_ca: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Clients show a certificate of this CA, PEM, beside their tokens.")
     ] = None,
+    rate: Annotated[int, typer.Option(min=1, metavar="N", help="Requests a second of one token.")] = 1_000,
     start_sealed: Annotated[
         bool, typer.Option("--sealed", help="Begin without keys; POST /v1/sys/unseal brings them, over TLS or the socket.")
     ] = False,
@@ -36,6 +37,7 @@ def serve(
     JSON: {"served": bool}.
     """
     context = context_of(ctx)
+    from cli.errors import tell_unseen
     from vault.server.listening import Listening, parse
     from vault.server.listening import serve as listen_on
     from vault.server.seal import Seal
@@ -44,11 +46,11 @@ def serve(
     folder = context.vault_folder()
     read_settings(folder)
     host, port = parse(listen)
-    where = Listening(host=host, port=port, unix=unix, tls_cert=tls_cert, tls_key=tls_key, client_ca=client_ca)
+    where = Listening(host=host, port=port, unix=unix, tls_cert=tls_cert, tls_key=tls_key, client_ca=client_ca, rate=rate)
     where.require_private()
     seal = Seal(folder, context.principal)
     if not start_sealed:
         seal.unseal(context.factor())
     context.output.warn(f"serving on {unix or listen}{', sealed' if start_sealed else ''}")
-    listen_on(seal, where)
+    listen_on(seal, where, tell=tell_unseen)
     context.output.document({"served": True})

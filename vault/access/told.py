@@ -13,6 +13,7 @@ time (docs/design/disclosure.md §11).
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextvars import ContextVar
 from time import monotonic, sleep
 from typing import TypeVar
 
@@ -30,6 +31,18 @@ STEP = 0.25
 """Seconds: refusals without a reason take one and a random part of a second one, in nearly every case (benchmarks/README.md has their times)."""
 
 
+DEFERRED: ContextVar[bool] = ContextVar("deferred", default=False)
+"""True where whoever runs the access waits in our place, without holding a thread for it (``DeferredRefusalError``)."""
+
+
+class DeferredRefusalError(RefusedError):
+    """A refusal that is not to be told before ``seconds`` have passed."""
+
+    def __init__(self, seconds: float) -> None:
+        super().__init__("refused", reasons.UNIFORM)
+        self.seconds = seconds
+
+
 def told(vault: UnlockedVault, access: Callable[[], T], *, form: Callable[[], None] = lambda: None) -> T:
     """Run an access, whose attempts are logged by itself. ``form`` raises what is wrong with the question's form, after a refusal.
 
@@ -43,7 +56,10 @@ def told(vault: UnlockedVault, access: Callable[[], T], *, form: Callable[[], No
         if vault.role not in UNINFORMED_ROLES or error.code in UNKNOWN_COMMIT:
             raise
     form()
-    sleep(remaining(monotonic() - begun, int.from_bytes(vault.random(4), "big") / 2**32))
+    wait = remaining(monotonic() - begun, int.from_bytes(vault.random(4), "big") / 2**32)
+    if DEFERRED.get():
+        raise DeferredRefusalError(wait)
+    sleep(wait)
     raise RefusedError("refused", reasons.UNIFORM)  # here, where no other error is being handled
 
 

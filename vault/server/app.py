@@ -16,6 +16,7 @@ from starlette.responses import Response
 from vault.errors import GenovaultError
 from vault.server import asking, engine, receipts, system
 from vault.server.boundary import Boundary
+from vault.server.metrics import Metrics
 from vault.server.problems import HttpProblem, at_boundary, problem_of
 from vault.server.seal import Seal
 
@@ -43,6 +44,7 @@ _ANSWERS: dict[int | str, dict[str, Any]] = {
         (408, "The body came too slowly."),
         (413, "The body, or the answer, is too large."),
         (415, "A body is application/json."),
+        (429, "Too many requests of one token or source: Retry-After says how long to wait."),
         (503, "Sealed, or a store does not answer; nothing was released."),
     )
 }
@@ -63,6 +65,7 @@ def application(seal: Seal) -> FastAPI:
         docs_url=None,
         redoc_url=None,
         openapi_url="/v1/openapi.json",
+        redirect_slashes=False,  # a redirect would repeat the host that was sent
         responses=_ANSWERS,
     )
     described = app.openapi
@@ -75,7 +78,7 @@ def application(seal: Seal) -> FastAPI:
         return document
 
     app.openapi = openapi  # type: ignore[method-assign] # how FastAPI lets a description be completed
-    app.state.seal, app.state.attempts = seal, asyncio.Lock()
+    app.state.seal, app.state.attempts, app.state.metrics = seal, asyncio.Lock(), Metrics()
     app.include_router(system.routes)
     for room in (engine, asking, receipts):
         app.include_router(room.routes)

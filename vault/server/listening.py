@@ -4,30 +4,41 @@ from __future__ import annotations
 
 import asyncio
 import ipaddress
+import logging
 import os
 import resource
+import signal
 import socket
 import ssl
+from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import uvicorn
-from uvicorn.protocols.http.h11_impl import H11Protocol
+from starlette.types import ASGIApp
 
 from vault.errors import InputError, UnavailableError, UsageError
+from vault.server import connections
+from vault.server.admission import RATE, REQUESTS, Admission
 from vault.server.app import application
+from vault.server.connections import Connection, Crowd
 from vault.server.seal import Seal
 
-HEAD_SECONDS = 10.0  # to send a request's line and headers in
-CONNECTIONS = 512  # answered at a time; more are told 503
+HANDSHAKE_SECONDS = 10.0  # of TLS
+IDLE_SECONDS = 60  # that a connection waits for its next request
 DRAIN_SECONDS = 30
-FEWEST_FILES = 4 * CONNECTIONS  # descriptors: connections, and what each opens of databases and objects
+BACKLOG = 2_048
+FEWEST_FILES = 4 * REQUESTS  # descriptors: connections, and what each opens of databases and objects
 
 
 @dataclass(frozen=True)
 class Listening:
-    """Address: ``unix``, a socket's path, or ``host`` and ``port``; certificate and key for TLS; ``client_ca``: whose certificates clients show."""
+    """Address: ``unix``, a socket's path, or ``host`` and ``port``; certificate and key for TLS; ``client_ca``: whose certificates clients show.
+
+    ``rate``: requests a second of one token.
+    """
 
     host: str = "127.0.0.1"
     port: int = 8420
@@ -35,6 +46,7 @@ class Listening:
     tls_cert: Path | None = None
     tls_key: Path | None = None
     client_ca: Path | None = None
+    rate: float = RATE
 
     def require_private(self) -> None:
         """Refuse to put genotypes on a network in clear.
@@ -60,42 +72,25 @@ def parse(text: str) -> tuple[str, int]:
     return host.strip("[]"), int(port)
 
 
-def serve(seal: Seal, listening: Listening) -> None:
+def serve(seal: Seal, listening: Listening, *, tell: Callable[[BaseException], None] = lambda _: None) -> None:
     """Serve until the process is told to end; answers that were begun are finished, for half a minute at most.
+
+    ``tell`` is told of bugs. SIGHUP reads the certificate and its key anew; where they cannot be read, those of before stay.
 
     Raises:
         UsageError: as ``require_private``. UnavailableError: ``files_limited``; ``address_taken``. InputError: ``certificate_unreadable``.
     """
     listening.require_private()
     _require_files()
-    config = uvicorn.Config(
-        application(seal),
-        http=_Timed,
-        ws="none",
-        lifespan="on",
-        loop="asyncio",
-        host=listening.host,
-        port=listening.port,
-        access_log=False,  # the vault's log says who had what; addresses with names in them are kept nowhere
-        log_level="warning",
-        server_header=False,
-        date_header=False,
-        proxy_headers=False,
-        limit_concurrency=CONNECTIONS,
-        timeout_keep_alive=15,
-        timeout_graceful_shutdown=DRAIN_SECONDS,
-        h11_max_incomplete_event_size=16_384,
-        ssl_certfile=None if listening.tls_cert is None else str(listening.tls_cert),
-        ssl_keyfile=None if listening.tls_key is None else str(listening.tls_key),
-        ssl_ca_certs=None if listening.client_ca is None else str(listening.client_ca),
-        ssl_cert_reqs=ssl.CERT_NONE if listening.client_ca is None else ssl.CERT_REQUIRED,
-    )
+    inner = application(seal)
+    config = configuration(Admission(inner, inner.state.metrics, rate=listening.rate, tell=tell), listening)
     try:
         config.load()
     except (OSError, ssl.SSLError):
         raise InputError("certificate_unreadable", "the certificate, its key or the CA cannot be read as PEM") from None
     try:
-        uvicorn.Server(config).run(None if listening.unix is None else [_own_socket(listening.unix)])
+        sockets = [_own_socket(listening.unix)] if listening.unix else connections.listeners(listening.host, listening.port)
+        Server(config, tell=tell).run(sockets)
     except (OSError, SystemExit):
         raise UnavailableError("address_taken", "the address cannot be listened on", hint="another process may hold it") from None
     finally:
@@ -103,41 +98,68 @@ def serve(seal: Seal, listening: Listening) -> None:
             listening.unix.unlink(missing_ok=True)
 
 
-class _Timed(H11Protocol):
-    """HTTP/1.1 that ends a connection whose request line and headers do not come in time: uvicorn waits for ever."""
+def configuration(app: ASGIApp, listening: Listening) -> uvicorn.Config:
+    """How uvicorn serves an application; no library prints anything from here on: messages repeat what was sent, and addresses."""
+    for name in ("uvicorn", "uvicorn.error", "uvicorn.asgi", "uvicorn.access", "asyncio"):
+        logger = logging.getLogger(name)
+        logger.handlers, logger.propagate = [logging.NullHandler()], False
+    return uvicorn.Config(
+        app,
+        http=Connection,
+        ws="none",
+        lifespan="on",
+        loop="asyncio",
+        access_log=False,  # the vault's log says who had what; addresses with names in them are kept nowhere
+        log_config=None,
+        server_header=False,
+        date_header=False,
+        proxy_headers=False,
+        timeout_keep_alive=IDLE_SECONDS,
+        timeout_graceful_shutdown=DRAIN_SECONDS,
+        ssl_certfile=None if listening.tls_cert is None else str(listening.tls_cert),
+        ssl_keyfile=None if listening.tls_key is None else str(listening.tls_key),
+        ssl_ca_certs=None if listening.client_ca is None else str(listening.client_ca),
+        ssl_cert_reqs=ssl.CERT_NONE if listening.client_ca is None else ssl.CERT_REQUIRED,
+    )
 
-    def __init__(self, *args: Any, **named: Any) -> None:
-        super().__init__(*args, **named)
-        self._deadline: asyncio.TimerHandle | None = None
 
-    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override] # uvicorn's own signature
-        """Begin to count."""
-        super().connection_made(transport)
-        self._wait()
+class Server(uvicorn.Server):
+    """uvicorn's server with connections of ours."""
 
-    def data_received(self, data: bytes) -> None:
-        """Count anew for each request: one that has begun is the routes' to bound."""
-        super().data_received(data)
-        if self.cycle is not None and not self.cycle.response_complete and self._deadline is not None:
-            self._deadline.cancel()
-            self._deadline = None
+    def __init__(self, config: uvicorn.Config, *, tell: Callable[[BaseException], None] = lambda _: None) -> None:
+        super().__init__(config)
+        self._tell = tell
 
-    def on_response_complete(self) -> None:
-        """The next request of this connection has as long."""
-        super().on_response_complete()
-        if not self.transport.is_closing():
-            self._wait()
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Begin to listen."""
+        await self.lifespan.startup()
+        if self.lifespan.should_exit:
+            raise SystemExit
+        loop = asyncio.get_running_loop()
+        loop.set_exception_handler(self._unseen)
+        if self.config.ssl is not None and hasattr(signal, "SIGHUP"):
+            loop.add_signal_handler(signal.SIGHUP, self._renew, self.config.ssl)
+        crowd = Crowd()
 
-    def connection_lost(self, exc: Exception | None) -> None:
-        """Nothing is waited for any more."""
-        if self._deadline is not None:
-            self._deadline.cancel()
-        super().connection_lost(exc)
+        def connection() -> Connection:
+            return Connection(config=self.config, server_state=self.server_state, app_state=self.lifespan.state, crowd=crowd)
 
-    def _wait(self) -> None:
-        if self._deadline is not None:
-            self._deadline.cancel()
-        self._deadline = self.loop.call_later(HEAD_SECONDS, self.transport.close)
+        shaking = None if self.config.ssl is None else HANDSHAKE_SECONDS
+        self.servers = [
+            await loop.create_server(connection, sock=one, ssl=self.config.ssl, ssl_handshake_timeout=shaking, backlog=BACKLOG)
+            for one in sockets or []
+        ]
+        self.started = True
+
+    def _renew(self, tls: ssl.SSLContext) -> None:
+        with suppress(OSError, ssl.SSLError):
+            tls.load_cert_chain(str(self.config.ssl_certfile), self.config.ssl_keyfile)
+
+    def _unseen(self, _loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+        """Tell of what failed beside any request. A client that goes away is no fault."""
+        error = context.get("exception")
+        if isinstance(error, Exception) and not isinstance(error, OSError | TimeoutError):
+            self._tell(error)
 
 
 def _own_socket(path: Path) -> socket.socket:

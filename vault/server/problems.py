@@ -30,10 +30,13 @@ class HttpProblem(Exception):  # noqa: N818 - RFC 9457's word
         super().__init__(code)
         self.status, self.code, self.title, self.headers = status, code, title, dict(headers or {})
 
+    def body(self) -> dict[str, str | int]:
+        """The problem's members."""
+        return {"type": f"urn:genovault:problem:{self.code}", "title": self.title, "status": self.status, "code": self.code}
+
     def response(self) -> Response:
         """The problem as JSON."""
-        body = {"type": f"urn:genovault:problem:{self.code}", "title": self.title, "status": self.status, "code": self.code}
-        return Response(json.dumps(body), self.status, self.headers, MEDIA_TYPE)
+        return Response(json.dumps(self.body()), self.status, self.headers, MEDIA_TYPE)
 
 
 def refused() -> HttpProblem:
@@ -49,6 +52,11 @@ def unauthenticated() -> HttpProblem:
 def sealed() -> HttpProblem:
     """The server holds no keys."""
     return HttpProblem(503, "sealed", "the server is sealed", {"Retry-After": "30"})
+
+
+def busy() -> HttpProblem:
+    """No thread was free in time; nothing was begun."""
+    return HttpProblem(503, "busy", "the server has more to do than it can", {"Retry-After": "1"})
 
 
 def problem_of(error: GenovaultError) -> HttpProblem:

@@ -12,16 +12,21 @@ from typing import TypeVar
 
 from starlette.requests import Request
 
+from vault.access.told import DEFERRED, DeferredRefusalError
 from vault.crypto import keystore
 from vault.crypto.keystore import Factor, Role
 from vault.errors import GenovaultError, RefusedError, UnavailableError
 from vault.operations.recovery import open_recovered
-from vault.server.problems import sealed
+from vault.server.limits import Turns
+from vault.server.problems import busy, sealed
 from vault.session.unlocked_vault import UnlockedVault
 
 T = TypeVar("T")
 
-WORKERS = 8  # threads that wait for databases; requests beyond wait for them
+WORKERS = 8  # threads that wait for databases; requests beyond wait for them, each asker's behind that asker's own
+SPARE = 2  # threads that no single asker gets while there is nobody else
+PATIENCE = 5.0  # seconds that a request waits for a thread
+LOCK_SECONDS = 2.0  # that an answer waits for another writer of the databases
 _GONE = ("slot_outdated", "principal_disabled")
 
 
@@ -33,6 +38,7 @@ class Seal:
         self._vault: UnlockedVault | None = None
         self._changing = threading.Lock()
         self._pool = ThreadPoolExecutor(WORKERS, thread_name_prefix="vault")
+        self._turns = Turns(self._pool, WORKERS, spare=SPARE)
 
     @property
     def is_sealed(self) -> bool:
@@ -56,6 +62,8 @@ class Seal:
                     f"a server unlocks a slot of its own, not one of a {vault.role.value}",
                     hint="genovault principal add NAME --role service",
                 )
+            for _, database in vault.databases():
+                database.patience.seconds = LOCK_SECONDS
             self._vault = vault
 
     def opens(self, factor: Factor) -> bool:
@@ -80,9 +88,33 @@ class Seal:
         return vault
 
     async def run(self, work: Callable[[UnlockedVault], T]) -> T:
-        """Do some work with the vault in a thread of our own; seal where the slot turns out to be gone. Raises as ``holds`` and ``work``."""
+        """Do some work with the vault in a thread of our own, in its asker's turn; seal where the slot turns out to be gone.
+
+        A refusal that is to be told later waits here, where it holds no thread.
+
+        Raises:
+            HttpProblem: 503 ``busy``; as ``holds``. As ``work``.
+        """
         vault = self.holds()
-        return await asyncio.get_running_loop().run_in_executor(self._pool, self._standing, vault, work)
+        try:
+            return await self._turns.run(lambda: self._deferring(vault, work), patience=PATIENCE)
+        except TimeoutError:
+            raise busy() from None
+        except DeferredRefusalError as refusal:
+            await asyncio.sleep(refusal.seconds)
+            raise
+
+    @property
+    def waiting(self) -> int:
+        """Requests that wait for a thread."""
+        return self._turns.waiting
+
+    def _deferring(self, vault: UnlockedVault, work: Callable[[UnlockedVault], T]) -> T:
+        before = DEFERRED.set(True)
+        try:
+            return self._standing(vault, work)
+        finally:
+            DEFERRED.reset(before)
 
     def _standing(self, vault: UnlockedVault, work: Callable[[UnlockedVault], T]) -> T:
         try:

@@ -12,8 +12,10 @@ from __future__ import annotations
 import logging
 import os
 import stat
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -49,15 +51,24 @@ Transaction = Session
 """An SQL transaction, as ``Database.read`` and ``Database.write`` yield it."""
 
 
+@dataclass
+class Patience:
+    """Seconds that a writer waits for others, in this process and elsewhere; whoever answers somebody who waits sets fewer."""
+
+    seconds: float = BUSY_MILLISECONDS / 1000
+
+
 class Database:
     """Engines of one database: a single writer and a pool of readers."""
 
     def __init__(self, url: str) -> None:
         self._url = _parse(url)
         self.dialect = self._url.get_backend_name()
+        self.patience = Patience()
+        self._turn = threading.Lock()  # of this process's writers
         if self.dialect == "sqlite":
             _require_file(Path(str(self._url.database)))
-            self._writer = _sqlite(self._url, writer=True)
+            self._writer = _sqlite(self._url, writer=True, patience=self.patience)
             self._reader = _sqlite(self._url, writer=False)
         else:
             self._writer = _engine(self._url, pool_pre_ping=True)
@@ -69,13 +80,22 @@ class Database:
 
         Raises UnavailableError("database_unavailable") when it cannot start or its commit's outcome is unknown.
         """
-        with wrapped(), Transaction(self._writer, expire_on_commit=False) as tx, tx.begin():
-            tx.connection()  # BEGIN IMMEDIATE now, not with the first statement
-            if self.dialect == "postgresql":
-                tx.execute(text("SET TRANSACTION ISOLATION LEVEL READ COMMITTED"))  # else the lock would not renew the snapshot
-                tx.execute(text("SET LOCAL synchronous_commit = on"))
-                tx.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": WRITER_LOCK})
-            yield tx
+        if not self._turn.acquire(timeout=self.patience.seconds):
+            raise UnavailableError("database_unavailable", "another writer of the database did not end in time", hint="try again")
+        try:
+            with wrapped(), Transaction(self._writer, expire_on_commit=False) as tx, tx.begin():
+                tx.connection()  # BEGIN IMMEDIATE now, not with the first statement
+                if self.dialect == "postgresql":
+                    tx.execute(
+                        text("SET TRANSACTION ISOLATION LEVEL READ COMMITTED")
+                    )  # else the lock would not renew the snapshot
+                    tx.execute(text("SET LOCAL synchronous_commit = on"))
+                    if self.patience != Patience():
+                        tx.execute(text(f"SET LOCAL lock_timeout = {int(self.patience.seconds * 1000)}"))
+                    tx.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": WRITER_LOCK})
+                yield tx
+        finally:
+            self._turn.release()
 
     @contextmanager
     def read(self) -> Iterator[Transaction]:
@@ -162,7 +182,7 @@ class Database:
                 "copy_needs_sqlite", "a PostgreSQL database is not copied from here", hint="use pg_dump or base backups"
             )
         create_sqlite_file(path)
-        target = _sqlite(make_url(f"sqlite:///{path}"), writer=True)
+        target = _sqlite(make_url(f"sqlite:///{path}"), writer=True, patience=Patience())
         try:
             with wrapped(), self._reader.connect() as source, target.connect() as copy:
                 # The snapshot is one: all pages are copied in one step, under one read lock.
@@ -236,7 +256,7 @@ def _engine(url: URL, **options: Any) -> Engine:
     return engine
 
 
-def _sqlite(url: URL, *, writer: bool) -> Engine:
+def _sqlite(url: URL, *, writer: bool, patience: Patience | None = None) -> Engine:
     from pysqlite3 import dbapi2  # noqa: PLC0415 - a PostgreSQL vault needs no SQLite
 
     if dbapi2.sqlite_version_info < SQLITE_FIXED:
@@ -256,6 +276,8 @@ def _sqlite(url: URL, *, writer: bool) -> Engine:
 
     @event.listens_for(engine, "begin")
     def begin(connection: Any) -> None:
+        if patience not in (None, Patience()):
+            connection.exec_driver_sql(f"PRAGMA busy_timeout={int(patience.seconds * 1000)}")
         connection.exec_driver_sql("BEGIN IMMEDIATE" if writer else "BEGIN")
 
     return engine
@@ -279,6 +301,7 @@ class ReadOnlyCopy(Database):
 
         self._url = _parse(url)
         self.dialect = "sqlite"
+        self.patience, self._turn = Patience(), threading.Lock()
         path = Path(str(self._url.database))
         _require_file(path)
         log = path.with_name(f"{path.name}-wal")
