@@ -16,6 +16,8 @@ from starlette.responses import Response
 from vault.errors import GenovaultError
 from vault.server import asking, engine, receipts, system
 from vault.server.boundary import Boundary
+from vault.server.console import frame, routes, visits
+from vault.server.console.sessions import Sessions
 from vault.server.metrics import Metrics
 from vault.server.problems import HttpProblem, at_boundary, problem_of
 from vault.server.seal import Seal
@@ -50,12 +52,16 @@ _ANSWERS: dict[int | str, dict[str, Any]] = {
 }
 
 
-def application(seal: Seal) -> FastAPI:
-    """The ASGI application over one seal, which it closes at its end. Nothing of a request is printed or kept but by the vault's log."""
+def application(seal: Seal, sessions: Sessions | None = None) -> FastAPI:
+    """The ASGI application over one seal, which it closes at its end. Nothing of a request is printed or kept but by the vault's log.
+
+    ``sessions``: of the console.
+    """
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
-        yield
+        async with console.running():
+            yield
         await asyncio.to_thread(seal.close)
 
     app = FastAPI(
@@ -82,6 +88,7 @@ def application(seal: Seal) -> FastAPI:
     app.include_router(system.routes)
     for room in (engine, asking, receipts):
         app.include_router(room.routes)
+    console = routes.hang_in(app, seal, sessions)
     app.add_middleware(Boundary)
     app.add_exception_handler(HttpProblem, _tell)
     app.add_exception_handler(GenovaultError, _tell)
@@ -95,6 +102,8 @@ async def _tell(request: Request, error: Exception) -> Response:
     problem = _problem(error)
     if problem.status in _FORMLESS:
         await at_boundary(request)
+    if request.url.path.startswith(f"{frame.PREFIX}/"):
+        return visits.problem_page(problem)
     return problem.response()
 
 

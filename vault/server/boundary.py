@@ -11,6 +11,8 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from vault.server.problems import BEGUN, HttpProblem
 
 MAX_BODY = 1 << 20  # bytes of a JSON body
+MAX_FORM = 1 << 16  # bytes of a form of the console
+FORMS = "/console/"  # addresses that take forms, and nothing else
 BODY_SECONDS = 10.0  # to send it in
 
 HEADERS: Sequence[tuple[bytes, bytes]] = (
@@ -28,7 +30,7 @@ HEADERS: Sequence[tuple[bytes, bytes]] = (
 
 
 class Boundary:
-    """Bounds bodies in size and time, takes JSON alone, and sets the headers of every answer."""
+    """Bounds bodies in size and time, takes JSON alone (the console: forms), and sets the headers of every answer."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
@@ -56,8 +58,10 @@ class Boundary:
         """The whole body, read before any route runs. Raises HttpProblem."""
         headers = {name.lower(): value for name, value in scope["headers"]}
         declared = headers.get(b"content-length", b"0")
-        if not declared.isdigit() or int(declared) > MAX_BODY:
-            raise _too_large()
+        takes_forms = scope["path"].startswith(FORMS)
+        most, taken = (MAX_FORM, b"application/x-www-form-urlencoded") if takes_forms else (MAX_BODY, b"application/json")
+        if not declared.isdigit() or int(declared) > most:
+            raise _too_large(most)
         read = bytearray()
         try:
             async with asyncio.timeout(BODY_SECONDS):
@@ -66,8 +70,8 @@ class Boundary:
                     if message["type"] == "http.disconnect":
                         raise HttpProblem(400, "body_incomplete", "the connection was closed before the body ended")
                     read += message.get("body", b"")
-                    if len(read) > MAX_BODY:
-                        raise _too_large()
+                    if len(read) > most:
+                        raise _too_large(most)
                     if not message.get("more_body", False):
                         break
         except TimeoutError:
@@ -75,8 +79,8 @@ class Boundary:
                 408, "body_too_slow", f"a body is sent within {BODY_SECONDS:g} seconds", {"Connection": "close"}
             ) from None
         kind = headers.get(b"content-type", b"").split(b";")[0].strip().lower()
-        if read and kind != b"application/json":
-            raise HttpProblem(415, "media_type", "a body is application/json")
+        if read and kind != taken:
+            raise HttpProblem(415, "media_type", f"a body is {taken.decode()}")
         return bytes(read)
 
 
@@ -92,5 +96,5 @@ def dressed(send: Send) -> Send:
     return answer
 
 
-def _too_large() -> HttpProblem:
-    return HttpProblem(413, "body_too_large", f"a body has at most {MAX_BODY} bytes", {"Connection": "close"})
+def _too_large(most: int) -> HttpProblem:
+    return HttpProblem(413, "body_too_large", f"a body has at most {most} bytes", {"Connection": "close"})

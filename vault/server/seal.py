@@ -34,7 +34,7 @@ class Seal:
     """Holds the unlocked vault of one service, or nothing. Safe among threads."""
 
     def __init__(self, folder: Path, principal: str | None) -> None:
-        self._folder, self._principal = folder, principal
+        self.folder, self._principal = folder, principal
         self._vault: UnlockedVault | None = None
         self._changing = threading.Lock()
         self._pool = ThreadPoolExecutor(WORKERS, thread_name_prefix="vault")
@@ -54,7 +54,7 @@ class Seal:
         with self._changing:
             if self._vault is not None:
                 return
-            vault = open_recovered(self._folder, factor=factor, principal=self._principal)
+            vault = open_recovered(self.folder, factor=factor, principal=self._principal)
             if vault.role is not Role.SERVICE:
                 vault.close()
                 raise RefusedError(
@@ -69,7 +69,7 @@ class Seal:
     def opens(self, factor: Factor) -> bool:
         """True if a factor opens the service's slot."""
         with suppress(UnavailableError):
-            return keystore.load(self._folder).unlock(factor, principal=self._principal).role is Role.SERVICE
+            return keystore.load(self.folder).unlock(factor, principal=self._principal).role is Role.SERVICE
         return False
 
     def seal(self) -> None:

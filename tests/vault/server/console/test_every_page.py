@@ -1,0 +1,100 @@
+"""Every page of the console: whose it is, its headers, and that it serves people at a phone, by keyboard, in the dark and by ear."""
+
+from __future__ import annotations
+
+import httpx
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+
+from tests.support import consoles
+from vault.server.console import frame
+
+PAGES = {  # page -> who sees it; others are refused
+    "/log": {"auditor", "ann"},
+    "/log/3": {"auditor", "ann"},
+    "/log/3/proof": {"auditor", "ann"},
+}
+PEOPLE = ("auditor", "ann")
+HEADERS = {
+    "content-security-policy": frame.POLICY,
+    "cache-control": "no-store",
+    "referrer-policy": "no-referrer",
+    "x-content-type-options": "nosniff",
+    "x-frame-options": "DENY",
+    "x-xss-protection": "0",
+    "cross-origin-opener-policy": "same-origin",
+    "cross-origin-resource-policy": "same-origin",
+    "permissions-policy": "",
+}
+
+
+@pytest.mark.parametrize("who", PEOPLE)
+def test_each_page_is_for_its_roles(desk, chromium, who):
+    with consoles.visiting(chromium, desk, who) as page:
+        for path, seen_by in PAGES.items():
+            answer = page.goto(f"/console{path}")
+            assert (answer.status == 200) == (who in seen_by), (path, answer.status)
+            if who in seen_by:
+                assert {name: answer.headers[name] for name in HEADERS} == HEADERS, path
+                assert "server" not in answer.headers
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_axe_finds_nothing(desk, chromium, scheme):
+    found = {}
+    for who in PEOPLE:
+        with consoles.visiting(chromium, desk, who, java_script_enabled=True, bypass_csp=True, color_scheme=scheme) as page:
+            for path in ["/login", *(one for one, seen_by in PAGES.items() if who in seen_by)]:
+                page.goto(f"/console{path}")
+                for one in page.locator("details").all():
+                    one.evaluate("it => { it.open = true }")
+                violations = Axe().run(page).response["violations"]
+                if violations:
+                    found[path] = [(one["id"], one["nodes"][0]["html"][:200]) for one in violations]
+    assert found == {}
+
+
+@pytest.mark.parametrize("width", [360, 768])
+def test_nothing_hangs_over_the_edge(desk, chromium, width):
+    options = {"java_script_enabled": True, "bypass_csp": True, "viewport": {"width": width, "height": 740}}
+    for who in PEOPLE:
+        with consoles.visiting(chromium, desk, who, **options) as page:
+            for path in ["/login", *(one for one, seen_by in PAGES.items() if who in seen_by)]:
+                page.goto(f"/console{path}")
+                assert page.evaluate("document.documentElement.scrollWidth") <= width, path
+
+
+def test_the_keyboard_reaches_the_content_first(desk, chromium):
+    with consoles.visiting(chromium, desk, "auditor", java_script_enabled=True, bypass_csp=True) as page:
+        page.goto("/console/log")
+        page.keyboard.press("Tab")
+        assert page.evaluate("document.activeElement.textContent") == "Skip to content"
+        page.keyboard.press("Enter")
+        assert page.evaluate("document.activeElement.id") == "content"
+
+
+def test_a_page_loads_nothing_but_its_style_and_icon(desk, chromium):
+    with consoles.visiting(chromium, desk, "auditor") as page:
+        asked = []
+        page.on("request", lambda one: asked.append(one.url))
+        page.goto("/console/log")
+        assert set(asked) <= {f"{desk.url}/console/log", f"{desk.url}{frame.STYLE[0]}", f"{desk.url}{frame.ICON[0]}"}
+
+
+def test_style_and_icon_are_kept_under_names_of_their_content(desk):
+    for address, data, _ in (frame.STYLE, frame.ICON):
+        answer = httpx.get(desk.url + address)
+        assert (answer.content, answer.headers["cache-control"]) == (data, "public, max-age=31536000, immutable")
+    assert httpx.get(f"{desk.url}/console/static/other.css").status_code == 404
+    assert httpx.get(f"{desk.url}/console/static/..%2fframe.py").status_code == 404
+
+
+def test_no_template_lets_text_through_unescaped():
+    names = frame._TEMPLATES.list_templates()
+    assert names
+    for name in names:
+        text = frame._TEMPLATES.loader.get_source(frame._TEMPLATES, name)[0]
+        assert "safe" not in text.replace("autosafe", ""), name
+        assert "<script" not in text, name
+        assert "style=" not in text, name
+        assert " on" not in text or "onerror" not in text, name

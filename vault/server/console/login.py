@@ -1,0 +1,144 @@
+"""Login and logout: stewards and auditors unlock their own slot, researchers show an access token."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import binascii
+import time
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from policies.token_scopes import TokenScope
+from vault.access import access_tokens
+from vault.crypto.keystore import Factor, KeyFileFactor, PassphraseFactor, Role
+from vault.crypto.primitives import KEY_BYTES
+from vault.crypto.secret import Secret
+from vault.errors import GenovaultError
+from vault.operations.recovery import open_recovered
+from vault.server.bearers import acting
+from vault.server.console import forms, frame
+from vault.server.console.messages import MESSAGES
+from vault.server.console.sessions import ActedFor, Holder, OwnSlot
+from vault.server.console.visits import Console
+from vault.server.problems import BEGUN, HttpProblem
+from vault.server.seal import Seal
+from vault.session.unlocked_vault import UnlockedVault
+
+OWN_ROLES = (Role.STEWARD, Role.AUDITOR)
+AT_ONCE = 2  # unlocks under way: each takes the memory of Argon2
+APART = 1.0  # seconds between two attempts of one name, and the step at which failures are told
+_LONGEST = 1_000  # characters of a passphrase
+_FAILED = "This name with this passphrase, key or token does not open the console."
+
+
+class Doorkeeper:
+    """Attempts to log in: how many at a time, and how often of one name."""
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self.unlocking = asyncio.Semaphore(AT_ONCE)
+        self._clock = clock
+        self._tried: dict[str, float] = {}
+
+    def admits(self, name: str) -> bool:
+        """True if the name was not tried a moment ago. Names that were are forgotten after that moment."""
+        now = self._clock()
+        self._tried = {one: at for one, at in self._tried.items() if now - at < APART}
+        if name in self._tried:
+            return False
+        self._tried[name] = now
+        return True
+
+
+async def show(request: Request) -> Response:
+    """The login page."""
+    return _page(MESSAGES.get(request.query_params.get("said", ""), ""))
+
+
+async def log_in(request: Request) -> Response:
+    """Begin a session; one that the browser had ends. Failures are told alike, whatever they were, at a step of a second."""
+    forms.require_private(request)
+    forms.require_same_origin(request)
+    form = forms.fields(await request.body())
+    console: Console = request.app.state.console
+    doorkeeper: Doorkeeper = request.app.state.doorkeeper
+    name, token = form.get("name", ""), form.get("access_token", "")
+    if not doorkeeper.admits("" if token else name[:64]):
+        return _page("Too many attempts: wait a second, then try again.", 429, name=name)
+    try:
+        async with doorkeeper.unlocking:
+            holder = await asyncio.to_thread(_holder, console.seal, name, token, form)
+    except (GenovaultError, HttpProblem) as error:
+        if isinstance(error, HttpProblem) and error.code == "sealed":
+            return _page("The server holds no keys now. Researchers can log in once a steward has unsealed it.", 503)
+        await _at_step(request)
+        return _page(_FAILED, 403, name=name)
+    earlier = forms.session_id(request)
+    session_id = await asyncio.to_thread(console.sessions.begin, holder)
+    if earlier:
+        await asyncio.to_thread(console.sessions.end, earlier)
+    answer = frame.to("/")
+    forms.set_session(request, answer, session_id)
+    return answer
+
+
+async def log_out(request: Request) -> Response:
+    """End the session and drop its keys."""
+    console: Console = request.app.state.console
+    forms.require_same_origin(request)
+    given = forms.session_id(request)
+    session = console.sessions.find(given)
+    if session is not None:
+        forms.require_token(forms.fields(await request.body()), session.form_token)
+        await asyncio.to_thread(console.sessions.end, given)
+    answer = frame.to("/login?said=left")
+    forms.forget_session(request, answer)
+    return answer
+
+
+def _holder(seal: Seal, name: str, token: str, form: Mapping[str, str]) -> Holder:
+    if token:
+        return researcher(seal, token)
+    vault = open_recovered(seal.folder, factor=_factor(form), principal=name)
+    if vault.role not in OWN_ROLES:
+        with suppress(GenovaultError):
+            vault.close()
+        raise HttpProblem(403, "not_a_reader", "the console is for stewards, auditors and researchers")
+    return OwnSlot(vault)
+
+
+def researcher(seal: Seal, token: str) -> ActedFor:
+    """How somebody reaches the vault by an access token, which is looked up at every request. Raises as ``bearers.acting``."""
+
+    def act() -> UnlockedVault:
+        return acting(seal.holds(), token, TokenScope.READ)[0]
+
+    who = access_tokens.authenticate(seal.holds(), token).person
+    act()
+    return ActedFor(who.principal, who.role, act)
+
+
+def _factor(form: Mapping[str, str]) -> Factor:
+    """The factor of a form: a key's base64 where there is one, else the passphrase. Raises HttpProblem 403, as a wrong one does."""
+    passphrase, key = form.get("passphrase", ""), form.get("key", "")
+    if not key:
+        return PassphraseFactor.from_text(passphrase[:_LONGEST] or " ")
+    try:
+        data = base64.b64decode("".join(key.split()), validate=True)
+    except (binascii.Error, ValueError):
+        data = b""
+    if len(data) != KEY_BYTES:
+        raise HttpProblem(403, "cannot_unlock", _FAILED)
+    return KeyFileFactor(Secret(data))
+
+
+async def _at_step(request: Request) -> None:
+    begun: float = request.scope.get("state", {}).get(BEGUN, time.monotonic())
+    await asyncio.sleep(APART - (time.monotonic() - begun) % APART)
+
+
+def _page(said: str, status: int = 200, *, name: str = "") -> Response:
+    return frame.html("login.html", status, title="Log in", said=said, failed=status != 200, name=name)

@@ -1,0 +1,52 @@
+"""Routes of the console, and how they hang in a server."""
+
+from __future__ import annotations
+
+from fastapi import FastAPI
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from vault.server.console import frame, log_pages, login
+from vault.server.console.frame import Redirection
+from vault.server.console.sections import sections
+from vault.server.console.sessions import Sessions
+from vault.server.console.visits import Console, Visit, allowed, page
+from vault.server.seal import Seal
+
+
+def hang_in(app: FastAPI, seal: Seal, sessions: Sessions | None) -> Console:
+    """Add the console to an application; what its lifespan has to run."""
+    console = Console(seal, sessions or Sessions())
+    app.state.console, app.state.doorkeeper = console, login.Doorkeeper()
+    app.router.routes.extend(_routes())
+    return console
+
+
+def _routes() -> list[Route]:
+    prefix = frame.PREFIX
+    return [
+        Route(prefix, _home_of, include_in_schema=False),
+        Route(f"{prefix}/login", login.show, methods=["GET"], include_in_schema=False),
+        Route(f"{prefix}/login", login.log_in, methods=["POST"], include_in_schema=False),
+        Route(f"{prefix}/logout", login.log_out, methods=["POST"], include_in_schema=False),
+        Route(f"{prefix}/static/{{name}}", _asset, methods=["GET"], include_in_schema=False),
+        page("/", get=_home),
+        page("/log", get=log_pages.entries),
+        page("/log/{number}", get=log_pages.entry),
+        page("/log/{number}/proof", get=log_pages.proof),
+        page("/log/{number}/entry.tlog-proof", get=log_pages.proof_file),
+    ]
+
+
+async def _asset(request: Request) -> Response:
+    return frame.asset(request)
+
+
+async def _home_of(_: Request) -> Response:
+    return frame.to("/")
+
+
+def _home(visit: Visit) -> Redirection:
+    """The first section of the role."""
+    return Redirection(sections(visit.session.role.value, allowed(visit))[0].path)

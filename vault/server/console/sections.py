@@ -1,0 +1,26 @@
+"""Sections of the console, and who sees which: those with a page whose act the role may do."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from vault.audit.actions import Action
+
+
+@dataclass(frozen=True)
+class ConsoleSection:
+    """Entry of the navigation: where it leads (behind the prefix), its name, and the act that its page is logged as."""
+
+    path: str
+    name: str
+    act: Action
+
+
+_SECTIONS = (ConsoleSection("/log", "Log", Action.AUDIT_READ),)
+
+
+def sections(role: str, may: Callable[[Action], bool]) -> list[ConsoleSection]:
+    """The sections of a role, in the order in which it needs them."""
+    del role
+    return [one for one in _SECTIONS if may(one.act)]
