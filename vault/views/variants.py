@@ -63,8 +63,13 @@ def call_texts_of(codes: Codes, escapes: Escapes, site: int) -> NDArray[np.objec
 
 def table(sites: Sites, codes: Codes, escapes: Escapes, names: Sequence[str]) -> dict[str, Sequence[object]]:
     """Columns of a data frame by name, m items each. ``names``: n pseudonyms."""
+    return site_columns(sites) | {name: call_column(codes, escapes, at).tolist() for at, name in enumerate(names)}
+
+
+def site_columns(sites: Sites) -> dict[str, Sequence[object]]:
+    """Columns of a data frame that tell its sites, m items each."""
     rows = variants(sites)
-    fixed: dict[str, Sequence[object]] = {
+    return {
         "contig": [row.contig for row in rows],
         "pos": sites.pos.tolist(),
         "id": [row.id for row in rows],
@@ -72,7 +77,6 @@ def table(sites: Sites, codes: Codes, escapes: Escapes, names: Sequence[str]) ->
         "alt": [",".join(row.alts) or "." for row in rows],
         "filter": [row.filter for row in rows],
     }
-    return fixed | {name: call_column(codes, escapes, at).tolist() for at, name in enumerate(names)}
 
 
 def pandas_frame(columns: Mapping[str, Sequence[object]]) -> pd.DataFrame:
