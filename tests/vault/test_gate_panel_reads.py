@@ -44,23 +44,36 @@ def test_genotypes_are_those_of_the_view(s):
 
 def test_who_withdrew_is_to_be_dropped_and_who_came_back_was_added(s):
     before = gate.read_panel(s, **PANEL)
-    since = {"since_people": before.people, "since_sites": before.sites_id}
+    since = {"since_people": [before.people], "since_rows": before.rows}
     nothing = gate.changes(s, **PANEL, **since)
     assert (nothing.added, nothing.dropped, nothing.sites_changed) == ((), (), False)
     recording.withdraw(s, "S03")
     left = gate.changes(s, **PANEL, **since)
     after = gate.read_panel(s, **PANEL)
     assert left.dropped == tuple(set(before.view.pseudonyms) - set(after.view.pseudonyms))
-    assert (left.added, left.people, left.sites_changed) == ((), after.people, True)
-    back = gate.changes(s, **PANEL, since_people=after.people, since_sites=after.sites_id)
-    assert (back.added, back.dropped) == ((), ())
+    assert (left.added, left.sites_changed) == ((), True)
+    for people in ([after.people], left.people):
+        then = gate.changes(s, **PANEL, since_people=people, since_rows=after.rows)
+        assert (then.added, then.dropped, then.sites_changed, then.people) == ((), (), False, tuple(people))
+
+
+def test_changes_of_changes_go_on_from_what_was_told(s):
+    read = gate.read_panel(s, **PANEL, pseudonyms=["demo-nobody"])
+    before = set(gate.read_panel(s, **PANEL).view.pseudonyms)
+    people, dropped = (read.people,), []
+    for ref in ("S03", "S05"):
+        recording.withdraw(s, ref)
+        told = gate.changes(s, **PANEL, since_people=people, since_rows=read.rows)
+        people, dropped = told.people, [*dropped, *told.dropped]
+    assert set(dropped) == before - set(gate.read_panel(s, **PANEL).view.pseudonyms)
+    assert len(dropped) == 2
 
 
 def test_what_is_told_of_changes_is_logged_with_whom_it_named(s):
     before = gate.read_panel(s, **PANEL)
     recording.withdraw(s, "S03")
     size = s.trail.log.size()
-    gate.changes(s, **PANEL, since_people=before.people, since_sites=before.sites_id)
+    gate.changes(s, **PANEL, since_people=[before.people], since_rows=before.rows)
     (entry,) = s.trail.log.entries(size)
     assert b'"act":"view.changes"' in entry.leaf
     assert b'"subj":{"n":1,' in entry.leaf
@@ -68,5 +81,5 @@ def test_what_is_told_of_changes_is_logged_with_whom_it_named(s):
 
 def test_a_set_that_nobody_was_given_tells_nothing(s):
     with pytest.raises(IntegrityError) as caught:
-        gate.changes(s, **PANEL, since_people=bytes(32), since_sites="")
+        gate.changes(s, **PANEL, since_people=[bytes(32)], since_rows="")
     assert caught.value.code == "audit_set_altered"
