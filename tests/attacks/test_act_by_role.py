@@ -306,7 +306,7 @@ def functions(s, names, folder):
         "request.withdraw": lambda: requests.withdraw(s, names["request"], "x"),
         "request.deny": lambda: requests.deny(s, names["request"], "x"),
         "view.intent": lambda: gate.view(s, project="demo", dataset="cohort"),
-        "view.changes": lambda: gate.changes(s, **FOR_THE_PANEL, since_people=bytes(32), since_sites=""),
+        "view.changes": lambda: gate.changes(s, **FOR_THE_PANEL, since_people=[bytes(32)], since_rows=""),
         "stream.ticket": lambda: gate.stream_ticket(s, StreamAsked("demo", "cohort"), accessor="x"),
         "extract.intent": lambda: gate.extract(s, names["request"], folder / "out"),
         **after_release.functions(s, names),

@@ -56,9 +56,9 @@ def read_genotypes(body: bytes) -> GenotypeTable:
     return GenotypeTable(names, alleles, phased, said)
 
 
-def read_sites(body: bytes) -> tuple[Sites, str]:
-    """Site table of an answer, and the assembly of its positions. Raises as ``read_genotypes``."""
-    table, said = _table(body, SITES)
+def read_sites(body: bytes) -> Sites:
+    """Site table of an answer. Raises as ``read_genotypes``."""
+    table, _ = _table(body, SITES)
     try:
         columns: dict[str, list[Any]] = {name: table.column(name).to_pylist() for name in _SITE_COLUMNS}
         _number(str(len(columns["pos"])), MOST_SITES)
@@ -74,7 +74,7 @@ def read_sites(body: bytes) -> tuple[Sites, str]:
         )
     except (KeyError, ValueError, TypeError, AttributeError):
         raise malformed() from None
-    return sites, said.get("assembly", "")
+    return sites
 
 
 def _table(body: bytes, form: str) -> tuple[pa.Table, dict[str, str]]:
@@ -187,6 +187,14 @@ def said_names(said: Mapping[str, str], field: str) -> tuple[str, ...]:
     if not isinstance(value, list) or not all(isinstance(one, str) for one in value):
         raise malformed()
     return tuple(value)
+
+
+def said_number(said: Mapping[str, str], field: str) -> int:
+    """Number that a stream's metadata have under a name. Raises UnavailableError ``answer_malformed``."""
+    try:
+        return _number(said.get(field, ""), 1 << 29)
+    except ValueError:
+        raise malformed() from None
 
 
 def _pyarrow() -> Any:

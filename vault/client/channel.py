@@ -24,12 +24,12 @@ if TYPE_CHECKING:
 JSON, ARROW = "application/json", "application/vnd.apache.arrow.stream"
 MOST_JSON = 1 << 26  # bytes of an answer in JSON
 MOST_ARROW = 1 << 32  # of genotypes
-TRIES = 4  # of a request that is answered 503 or 429
+TRIES = 4  # of a request that is answered 503, 429, or 202 (not yet)
 LONGEST_PAUSE = 10.0  # seconds between two of them, whatever the server asks for
 CONNECT_SECONDS = 10.0
 _CODE = re.compile(r"[a-z][a-z0-9_]{0,63}")
 _TOKEN = re.compile(r"gvt_[0-9A-Za-z_-]{1,200}")
-_STATUSES = {408: "body_too_slow", 429: "too_many_waiting", 500: "internal_error", 503: "unavailable"}
+_STATUSES = {202: "receipt_pending", 408: "body_too_slow", 429: "too_many_waiting", 500: "internal_error", 503: "unavailable"}
 
 
 @dataclass(frozen=True, repr=False)
@@ -105,7 +105,7 @@ class ServerChannel:
         accept: str = JSON,
         wait: float = 0.0,
     ) -> ServerAnswer:
-        """Send a request until it is answered, at most ``TRIES`` times where the server is busy; ``wait``: seconds that the server may hold it.
+        """Send a request until it is answered, at most ``TRIES`` times where the server is busy or not ready; ``wait``: seconds that the server may hold it.
 
         Raises:
             RefusedError: ``token_refused``, ``refused``. InputError: what the server says of the question.
@@ -115,7 +115,7 @@ class ServerChannel:
             status, answer = self._once(method, path, body=body, query=query, accept=accept, wait=wait)
             if status in {200, 204}:
                 return answer
-            if status not in {429, 503} or tries == TRIES:
+            if status not in {202, 429, 503} or tries == TRIES:
                 raise error_of(status, answer)
             self._sleep(_pause(answer.headers, tries))
         raise malformed()  # unreachable: the last try returns or raises
@@ -136,7 +136,10 @@ class ServerChannel:
                 timeout=http.Timeout(self._timeout + wait, connect=CONNECT_SECONDS),
             )
             request.headers["Authorization"] = f"Bearer {self._token.text}"
-            answer = self._client.send(request, stream=True)
+            try:
+                answer = self._client.send(request, stream=True)
+            except (http.RemoteProtocolError, http.ReadError, http.WriteError):
+                answer = self._client.send(request, stream=True)  # a connection that was kept, and closed by the server meanwhile
             try:
                 headers = {name.lower(): value for name, value in answer.headers.items()}
                 kind = headers.get("content-type", "").split(";")[0].strip()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import binascii
 import os
 import threading
 from collections.abc import Sequence
@@ -11,7 +13,7 @@ from urllib.parse import quote
 
 from vault.client import addresses
 from vault.client.answer_reading import malformed, read_answer
-from vault.client.arrow_reading import read_genotypes, read_sites, said_names
+from vault.client.arrow_reading import read_genotypes, read_sites, said_names, said_number
 from vault.client.channel import ARROW, BearerToken, ServerAnswer, ServerChannel
 from vault.client.panel_genotypes import PanelGenotypes
 from vault.client.panel_mirror import PanelMirror
@@ -121,7 +123,7 @@ class ServedPanel:
 
     def __init__(self, channel: ServerChannel, project: str, dataset: str, name: str) -> None:
         self._channel, self.project, self.dataset, self.name = channel, project, dataset, name
-        self._tables: dict[str, tuple[Sites, str]] = {}
+        self._tables: dict[str, Sites] = {}
         self._keeping = threading.Lock()
 
     def __repr__(self) -> str:
@@ -148,16 +150,15 @@ class ServedPanel:
             body["pseudonyms"] = named
         if since is not None:
             body["since"] = since
+        body["sites"] = not self._tables
         for _ in range(3):  # sites may be others again by the time that their table is asked for
             table = read_genotypes(self._ask("genotypes", body).body)
             said = table.said
-            try:
-                sites_id, entry = said["sites_id"], int(said["entry"])
-            except (KeyError, ValueError):
-                raise malformed() from None
-            sites = self.sites(sites_id, cursor=said.get("cursor", ""))
+            sites_id = said.get("sites_id", "")
+            sites = self._told_sites(sites_id, said.get("site_table", "")) or self.sites(sites_id)
             if sites is not None:
                 break
+            body["sites"] = True
         else:
             raise UnavailableError("sites_changing", "the panel's sites changed while they were read", hint="try again")
         if len(sites) != table.alleles.shape[1]:
@@ -170,18 +171,18 @@ class ServedPanel:
             assembly=said.get("assembly", ""),
             not_assayed=said_names(said, "not_assayed"),
             sites_id=sites_id,
-            entry=entry,
+            entry=said_number(said, "entry"),
             cursor=said.get("cursor", ""),
             drop=said_names(said, "drop"),
             whole=said.get("whole", "true") == "true",
         )
 
-    def sites(self, sites_id: str, *, cursor: str = "") -> Sites | None:
+    def sites(self, sites_id: str) -> Sites | None:
         """Site table of an answer; None where the panel's sites are others by now. Raises as ``ServerChannel.ask``, without ``refused``."""
         with self._keeping:
             if sites_id in self._tables:
-                return self._tables[sites_id][0]
-        query = {"dataset": self.dataset} | ({"cursor": cursor} if cursor else {})
+                return self._tables[sites_id]
+        query = {"dataset": self.dataset}
         try:
             answer = self._channel.ask(
                 "GET", _path(self.project, "panels", self.name, "sites", sites_id), query=query, accept=ARROW
@@ -190,12 +191,23 @@ class ServedPanel:
             if error.code != "refused":
                 raise
             return None
-        found = read_sites(answer.body)
+        return self._keep(sites_id, read_sites(answer.body))
+
+    def _told_sites(self, sites_id: str, text: str) -> Sites | None:
+        """Site table that came with an answer; None where none did. Raises UnavailableError ``answer_malformed``."""
+        if not text:
+            return None
+        try:
+            return self._keep(sites_id, read_sites(base64.b64decode(text, validate=True)))
+        except binascii.Error:
+            raise malformed() from None
+
+    def _keep(self, sites_id: str, table: Sites) -> Sites:
         with self._keeping:
-            self._tables[sites_id] = found
+            self._tables[sites_id] = table
             while len(self._tables) > _TABLES:
                 del self._tables[next(iter(self._tables))]
-        return found[0]
+        return table
 
     def changes(self, since: str, *, wait: float = 0.0) -> ChangesAnswer:
         """Tell who came, and who is not to be held any more, since a cursor; ``wait``: at most so many seconds (30) until there is something.
@@ -240,7 +252,7 @@ def connect(
     client_certificate: tuple[str | os.PathLike[str], str | os.PathLike[str]] | None = None,
     timeout: float = 60.0,
 ) -> ServedVault:
-    """Reach a server. Arguments and errors as ``vault.connect``."""
+    """Reach a server. Arguments, and what it raises, as ``vault.connect``."""
     address = addresses.address_of(url, unix=unix, certificate=certificate, client_certificate=client_certificate)
     shown = token.strip()
     if not shown.isascii() or not shown.isprintable() or " " in shown or not shown:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from functools import reduce
 
 import numpy as np
 
@@ -21,7 +20,7 @@ from vault.crypto.primitives import sha256
 from vault.errors import RefusedError
 from vault.gate import decision, views
 from vault.genotypes.catalog import declared_assays
-from vault.ids import SubjectId
+from vault.ids import AuditToken, SubjectId
 from vault.session.moments import moment
 from vault.session.unlocked_vault import UnlockedVault
 from vault.views.sites_digest import sites_digest
@@ -127,8 +126,10 @@ def _changes(
             decided = decision.decide(vault, tx, scope, when)
             limits = release_decisions.limits(tx, scope, decided, when)
         rows = rows_digest(vault, scope, decided, limits)
-        sets = [set(vault.trail.log.subjects_of(digest)) for digest in since_people]
-        before = set(vault.subject_keys.owners_of(sorted(reduce(set.symmetric_difference, sets, set()))))
+        tokens: set[AuditToken] = set()
+        for digest in since_people:
+            tokens ^= set(vault.trail.log.subjects_of(digest))
+        before = set(vault.subject_keys.owners_of(sorted(tokens)))
         now = set(decided.permitted)
         told_of = sorted(now ^ before)
         names = _names(vault, scope, told_of)

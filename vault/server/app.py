@@ -14,7 +14,7 @@ from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
 from vault.errors import GenovaultError
-from vault.server import asking, engine, receipts, system
+from vault.server import asking, engine, panels, receipts, system
 from vault.server.boundary import Boundary
 from vault.server.console import frame, routes, visits
 from vault.server.console.sessions import Sessions
@@ -86,7 +86,7 @@ def application(seal: Seal, sessions: Sessions | None = None) -> FastAPI:
     app.openapi = openapi  # type: ignore[method-assign] # how FastAPI lets a description be completed
     app.state.seal, app.state.attempts, app.state.metrics = seal, asyncio.Lock(), Metrics()
     app.include_router(system.routes)
-    for room in (engine, asking, receipts):
+    for room in (engine, panels, asking, receipts):
         app.include_router(room.routes)
     console = routes.hang_in(app, seal, sessions)
     app.add_middleware(Boundary)

@@ -35,15 +35,20 @@ def acting(
     return vault.acting(who.person), who
 
 
-def admitted(vault: UnlockedVault, token: str, act: Action, *scopes: TokenScope) -> tuple[UnlockedVault, Authenticated]:
-    """The vault for the bearer of a token that has one of the scopes, and who that is; a token that has none is refused with an entry.
+def admitted(
+    vault: UnlockedVault, token: str, act: Action, *scopes: TokenScope, project: str | None = None
+) -> tuple[UnlockedVault, Authenticated]:
+    """The vault for the bearer of a token that has one of the scopes, and who that is; a token that has none, or is of another project, is refused with
+    an entry.
 
     Raises:
-        RefusedError: ``token_refused``; ``scope_missing``; ``not_authorised``: a service may not do this for anybody of the bearer's role.
+        RefusedError: ``token_refused``; ``scope_missing``; ``not_of_project``; ``not_authorised``: a service may not do this for anybody of the bearer's role.
     """
     who = access_tokens.authenticate(vault, token)
     own = vault.acting(who.person)
     with own.trail.attempting(act, project=who.project):
         if who.scopes.isdisjoint(scopes):
             raise RefusedError("scope_missing", "the token is not good for this act")
+        if project not in {None, who.project}:
+            raise RefusedError("not_of_project", "the token is of another project")
     return own, who

@@ -59,10 +59,12 @@ class Panels(Body):
 
 
 class GenotypesAsked(Body):
-    """Question for genotypes: of all, or of these pseudonyms; who is not there is left out."""
+    """Question for genotypes: of all, of these pseudonyms (who is not there is left out), or of who came since a cursor. ``sites``: in Arrow, the table too."""
 
     dataset: Name
     pseudonyms: Annotated[list[Pseudonym], Field(max_length=1_000)] | None = None
+    since: Annotated[str, Field(min_length=1, max_length=2_000)] | None = None
+    sites: bool = False
 
 
 class Site(Body):
@@ -74,15 +76,27 @@ class Site(Body):
     alts: list[str]
 
 
+class PanelSites(Body):
+    """Table of the sites of a panel's answers."""
+
+    sites_id: str
+    assembly: str
+    sites: list[Site]
+
+
 class Genotypes(Body):
     """Calls of a panel: ``calls`` for each pseudonym, as VCF writes them, in the order of ``sites``. ``sites_id``: digest of the sites, hex;
-    ``entry``: number of the log's entry.
+    ``entry``: number of the log's entry. ``cursor``: what changes go on from. ``whole``: these are all rows that may be held; else those that came,
+    and ``drop`` names those that may not be held any more.
     """
 
     sites_id: str
     sites: list[Site]
     not_assayed: list[str]
     calls: dict[str, list[str]]
+    cursor: str
+    drop: list[str]
+    whole: bool
     entry: int
     receipt: str
 
@@ -138,11 +152,14 @@ class CountsBody(Body):
 
 
 class MatchAsked(Body):
-    """Criteria pack, NAME@VERSION, over a panel."""
+    """Criteria pack, NAME@VERSION, over a panel; ``count``: in noisy numbers, charged, with ``epsilon`` nats for each criterion or ``accuracy`` people."""
 
     dataset: Name
     panel: Name
     criteria: Annotated[str, Field(min_length=3, max_length=100)]
+    count: bool = False
+    epsilon: Annotated[str, Field(max_length=12)] | None = None
+    accuracy: int | None = None
 
 
 class MatchedBody(Body):
@@ -165,4 +182,24 @@ class MatchBody(Body):
 
     criteria: list[MatchedBody]
     bits: MatchBits
+    receipt: str
+
+
+class CriterionCountBody(Body):
+    """Noisy number of the people for whom a criterion holds; null for fewer than 21, and for all but 20."""
+
+    id: str
+    people: int | None
+    epsilon: float
+
+
+class MatchCountsBody(Body):
+    """Answer of a criteria pack in noisy numbers, charged as counts are (docs/design/disclosure.md §10)."""
+
+    criteria: list[CriterionCountBody]
+    cohort: CohortBand
+    epsilon: float
+    accuracy95: int
+    charged: float
+    spent: dict[str, SpentBody]
     receipt: str

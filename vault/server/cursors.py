@@ -1,4 +1,4 @@
-"""Cursors of panel reads: what an engine has of a panel, signed so that it can be shown again and nothing else (docs/design/server.md §7).
+"""Cursors of panel reads: what an engine has of a panel, signed so that it can be shown again and nothing else (docs/design/server.md §8).
 
     base64url(JSON) "." base64url(HMAC-SHA256 under a key of this vault)
 
@@ -23,24 +23,24 @@ from vault.session.unlocked_vault import UnlockedVault
 from vault.storage.timestamps import to_micros
 
 LONGEST = timedelta(days=30)
-MOST_CHARACTERS = 1_000
-_FIELDS = ("principal", "project", "dataset", "panel", "people", "sites", "basis", "expires")
+MOST_CHARACTERS = 2_000
+_FIELDS = ("principal", "project", "dataset", "panel", "people", "sites", "rows", "expires")
 
 
 @dataclass(frozen=True)
 class PanelCursor:
     """State of an engine's copy of a panel.
 
-    ``people``: digest of everybody permitted, 32 bytes; ``sites_id`` and ``basis``: of sites and rows, as ``gate.PanelRead`` has them.
+    ``people``: digests of sets whose symmetric difference is everybody who was permitted; ``sites_id`` and ``rows`` as ``gate.PanelRead`` has them.
     """
 
     principal: str
     project: str
     dataset: str
     panel: str
-    people: bytes
+    people: tuple[bytes, ...]
     sites_id: str
-    basis: str
+    rows: str
 
 
 def cursor_text(vault: UnlockedVault, cursor: PanelCursor) -> str:
@@ -50,9 +50,9 @@ def cursor_text(vault: UnlockedVault, cursor: PanelCursor) -> str:
         cursor.project,
         cursor.dataset,
         cursor.panel,
-        cursor.people.hex(),
+        ",".join(one.hex() for one in cursor.people),
         cursor.sites_id,
-        cursor.basis,
+        cursor.rows,
         to_micros(vault.clock() + LONGEST),
     )
     return signed_text(_key(vault), dict(zip(_FIELDS, values, strict=True)))
@@ -68,9 +68,8 @@ def read_cursor(vault: UnlockedVault, text: str, *, project: str, dataset: str, 
     own = {"principal": vault.principal, "project": project, "dataset": dataset, "panel": panel}
     if said is None or any(said.get(name) != value for name, value in own.items()) or not _current(said, vault.clock()):
         raise InputError("cursor_invalid", "this cursor does not hold here", hint="read all genotypes again")
-    return PanelCursor(
-        vault.principal, project, dataset, panel, bytes.fromhex(str(said["people"])), str(said["sites"]), str(said["basis"])
-    )
+    people = tuple(bytes.fromhex(one) for one in str(said["people"]).split(","))
+    return PanelCursor(vault.principal, project, dataset, panel, people, str(said["sites"]), str(said["rows"]))
 
 
 def signed_text(key: bytes, fields: dict[str, str | int]) -> str:

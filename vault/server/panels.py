@@ -1,0 +1,171 @@
+"""Routes of panels for engines: genotypes as JSON or Arrow, and the table of their sites (docs/formats/engine.md)."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import json
+from collections.abc import AsyncIterator, Iterator
+from dataclasses import dataclass, replace
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Path, Query, Request
+from starlette.responses import Response, StreamingResponse
+
+from policies.token_scopes import TokenScope
+from vault import gate
+from vault.audit.actions import Action
+from vault.gate import PanelRead
+from vault.server import arrow_answers
+from vault.server.bearers import admitted, token_of
+from vault.server.bodies import Genotypes, GenotypesAsked, Name, PanelSites, Site
+from vault.server.cursors import PanelCursor, cursor_text, read_cursor
+from vault.server.problems import HttpProblem, refused
+from vault.server.seal import seal_of
+from vault.session.unlocked_vault import UnlockedVault
+
+routes = APIRouter(prefix="/v1/projects")
+
+MOST_PEOPLE = 1_000  # of one answer in JSON
+MOST_SETS = 8  # of people in one cursor; then a whole read begins anew
+
+Code = Annotated[str, Path(min_length=1, max_length=64)]
+SitesId = Annotated[str, Path(pattern="^[0-9a-f]{64}$")]
+Dataset = Annotated[Name, Query()]
+
+_ARROW: dict[int | str, dict[str, Any]] = {
+    200: {"content": {arrow_answers.MEDIA_TYPE: {"schema": {"type": "string", "format": "binary"}}}}
+}
+
+
+@dataclass(frozen=True)
+class PanelAnswer:
+    """Rows to give, and the state that they bring whoever asks to. ``whole``: all rows that may be held; else those that came, and ``drop``."""
+
+    read: PanelRead
+    cursor: str
+    drop: tuple[str, ...] = ()
+    whole: bool = True
+
+
+@routes.post("/{project}/panels/{panel}/genotypes", response_model=Genotypes, responses=_ARROW)
+async def genotypes(request: Request, project: Code, panel: Code, asked: GenotypesAsked) -> Response:
+    """Give the genotypes of a panel, of everybody whose consent permits it at this moment, of some of them, or of those who came since a cursor.
+
+    As JSON, of at most 1,000 people, or as an Arrow stream, by ``Accept``. Scope ``engine``.
+    """
+    token = token_of(request)
+
+    arrow = _wants_arrow(request)
+
+    def work(vault: UnlockedVault) -> Response:
+        own, _ = admitted(vault, token, Action.VIEW_INTENT, TokenScope.ENGINE, project=project)
+        if asked.pseudonyms is not None and asked.since is not None:
+            raise HttpProblem(400, "since_and_names", "give pseudonyms or a cursor, one of the two")
+        answer = _read(own, project, panel, asked) if asked.since is None else _since(own, project, panel, asked)
+        if not arrow:
+            return Response(_body(answer).model_dump_json(), media_type="application/json", headers=_headers(answer))
+        pieces = _pieces(_stream(answer, with_sites=asked.sites))
+        return StreamingResponse(pieces, media_type=arrow_answers.MEDIA_TYPE, headers=_headers(answer))
+
+    return await seal_of(request).run(work)
+
+
+@routes.get("/{project}/panels/{panel}/sites/{sites_id}", response_model=PanelSites, responses=_ARROW)
+async def sites(request: Request, project: Code, panel: Code, sites_id: SitesId, dataset: Dataset) -> Response:
+    """Give the table of the sites that the panel's answers have at this moment, by its id. Scope ``engine``."""
+    token = token_of(request)
+
+    arrow = _wants_arrow(request)
+
+    def work(vault: UnlockedVault) -> Response:
+        own, _ = admitted(vault, token, Action.VIEW_INTENT, TokenScope.ENGINE, project=project)
+        read = gate.read_panel(own, project=project, dataset=dataset, panel=panel, pseudonyms=())
+        if read.sites_id != sites_id:
+            raise refused()
+        if arrow:
+            return Response(arrow_answers.site_stream(read.view.sites, read.view.assembly), media_type=arrow_answers.MEDIA_TYPE)
+        table = PanelSites(sites_id=read.sites_id, assembly=read.view.assembly, sites=_sites(read))
+        return Response(table.model_dump_json(), media_type="application/json")
+
+    return await seal_of(request).run(work)
+
+
+def _read(vault: UnlockedVault, project: str, panel: str, asked: GenotypesAsked) -> PanelAnswer:
+    read = gate.read_panel(vault, project=project, dataset=asked.dataset, panel=panel, pseudonyms=asked.pseudonyms)
+    cursor = PanelCursor(vault.principal, project, asked.dataset, panel, (read.people,), read.sites_id, read.rows)
+    return PanelAnswer(read, cursor_text(vault, cursor))
+
+
+def _since(vault: UnlockedVault, project: str, panel: str, asked: GenotypesAsked) -> PanelAnswer:
+    """Rows of those who came since a cursor; all, where sites or rows of those who stayed are others by now."""
+    cursor = shown_cursor(vault, asked.since or "", project=project, dataset=asked.dataset, panel=panel)
+    place = {"project": project, "dataset": asked.dataset, "panel": panel}
+    told = gate.changes(vault, **place, since_people=cursor.people, since_rows=cursor.rows)
+    if told.rows == cursor.rows and len(told.people) <= MOST_SETS:
+        read = gate.read_panel(vault, **place, pseudonyms=told.added)
+        if (read.sites_id, read.rows) == (cursor.sites_id, cursor.rows):
+            # The people are those that were told: who came or left in between is told next.
+            return PanelAnswer(read, cursor_text(vault, replace(cursor, people=told.people)), told.dropped, whole=False)
+    return _read(vault, project, panel, asked)
+
+
+def shown_cursor(vault: UnlockedVault, text: str, *, project: str, dataset: str, panel: str) -> PanelCursor:
+    """Cursor that somebody shows; one that does not hold leaves an entry. Raises as ``read_cursor``."""
+    with vault.trail.attempting(Action.VIEW_CHANGES, project=project):
+        return read_cursor(vault, text, project=project, dataset=dataset, panel=panel)
+
+
+def _body(answer: PanelAnswer) -> Genotypes:
+    view = answer.read.view
+    if len(view.pseudonyms) > MOST_PEOPLE:
+        raise HttpProblem(
+            413, "too_many_people", f"one answer in JSON is of at most {MOST_PEOPLE:,} people: name some, or ask for Arrow"
+        )
+    return Genotypes(
+        sites_id=answer.read.sites_id,
+        sites=_sites(answer.read),
+        not_assayed=list(view.not_assayed),
+        calls={name: view.calls_of(name) for name in view.pseudonyms},
+        cursor=answer.cursor,
+        drop=list(answer.drop),
+        whole=answer.whole,
+        entry=answer.read.entry,
+        receipt=view.receipt,
+    )
+
+
+def _sites(read: PanelRead) -> list[Site]:
+    return [Site(contig=one.contig, pos=one.pos, ref=one.ref, alts=list(one.alts)) for one in read.view.variants()]
+
+
+def _stream(answer: PanelAnswer, *, with_sites: bool) -> Iterator[bytes]:
+    view = answer.read.view
+    said = {
+        "sites_id": answer.read.sites_id,
+        "entry": str(answer.read.entry),
+        "cursor": answer.cursor,
+        "drop": json.dumps(answer.drop),
+        "whole": json.dumps(answer.whole),
+    }
+    if with_sites:
+        said["site_table"] = base64.b64encode(arrow_answers.site_stream(view.sites, view.assembly)).decode()
+    return arrow_answers.genotype_stream(view, said)
+
+
+async def _pieces(stream: Iterator[bytes]) -> AsyncIterator[bytes]:
+    """Pieces of a stream, each made beside the event loop when it is its turn."""
+    while piece := await asyncio.to_thread(next, stream, b""):
+        yield piece
+
+
+def _headers(answer: PanelAnswer) -> dict[str, str]:
+    return {
+        "Genovault-Sites-Id": answer.read.sites_id,
+        "Genovault-Cursor": answer.cursor,
+        "Genovault-Entry": str(answer.read.entry),
+    }
+
+
+def _wants_arrow(request: Request) -> bool:
+    return arrow_answers.MEDIA_TYPE in request.headers.get("accept", "")
