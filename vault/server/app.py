@@ -18,6 +18,7 @@ from vault.server import asking, engine, panels, receipts, system
 from vault.server.boundary import Boundary
 from vault.server.console import frame, routes, visits
 from vault.server.console.sessions import Sessions
+from vault.server.health import Health
 from vault.server.metrics import Metrics
 from vault.server.problems import HttpProblem, at_boundary, problem_of
 from vault.server.seal import Seal
@@ -62,6 +63,7 @@ def application(seal: Seal, sessions: Sessions | None = None) -> FastAPI:
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         async with console.running():
             yield
+        app.state.health.close()
         await asyncio.to_thread(seal.close)
 
     app = FastAPI(
@@ -84,7 +86,7 @@ def application(seal: Seal, sessions: Sessions | None = None) -> FastAPI:
         return document
 
     app.openapi = openapi  # type: ignore[method-assign] # how FastAPI lets a description be completed
-    app.state.seal, app.state.attempts, app.state.metrics = seal, asyncio.Lock(), Metrics()
+    app.state.seal, app.state.attempts, app.state.metrics, app.state.health = seal, asyncio.Lock(), Metrics(), Health(seal)
     app.include_router(system.routes)
     for room in (engine, panels, asking, receipts):
         app.include_router(room.routes)

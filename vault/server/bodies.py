@@ -22,6 +22,24 @@ class SealStatus(Body):
     sealed: bool
 
 
+class AuditHealth(Body):
+    """Whether an entry could be written; seconds since the newest signed checkpoint."""
+
+    state: Literal["ok", "unavailable"]
+    last_checkpoint_age_s: float | None
+
+
+class HealthBody(Body):
+    """State of the server and its stores; of a sealed one nothing is known but that it is. ``time``: of the vault's clock, RFC 3339."""
+
+    initialized: bool
+    sealed: bool
+    database: Literal["ok", "unavailable"] | None = None
+    audit: AuditHealth | None = None
+    storage: Literal["ok", "unavailable"] | None = None
+    time: str
+
+
 class Unsealing(Body):
     """Passphrase of the service's slot, or the 32 bytes of its key file as base64."""
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
@@ -12,13 +13,14 @@ from typing import TypeVar
 
 from starlette.requests import Request
 
-from vault.access.told import DEFERRED, DeferredRefusalError
+from vault.access.told import DEFERRED, UNKNOWN_COMMIT, DeferredRefusalError
 from vault.crypto import keystore
 from vault.crypto.keystore import Factor, Role
 from vault.errors import GenovaultError, RefusedError, UnavailableError
 from vault.operations.recovery import open_recovered
 from vault.server.limits import Turns
 from vault.server.problems import busy, sealed
+from vault.session.settings import SETTINGS
 from vault.session.unlocked_vault import UnlockedVault
 
 T = TypeVar("T")
@@ -39,11 +41,17 @@ class Seal:
         self._changing = threading.Lock()
         self._pool = ThreadPoolExecutor(WORKERS, thread_name_prefix="vault")
         self._turns = Turns(self._pool, WORKERS, spare=SPARE)
+        self.failed = float("-inf")  # second of the monotonic clock in which an answer failed at its log
 
     @property
     def is_sealed(self) -> bool:
         """True while no keys are held."""
         return self._vault is None
+
+    @property
+    def initialized(self) -> bool:
+        """True if there is a vault to open."""
+        return (self._folder / SETTINGS).exists()
 
     def unseal(self, factor: Factor) -> None:
         """Open the service's slot; an unsealed server stays as it is.
@@ -113,6 +121,10 @@ class Seal:
         before = DEFERRED.set(True)
         try:
             return self._standing(vault, work)
+        except UnavailableError as error:
+            if error.code in UNKNOWN_COMMIT:
+                self.failed = time.monotonic()
+            raise
         finally:
             DEFERRED.reset(before)
 

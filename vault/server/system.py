@@ -5,20 +5,25 @@ from __future__ import annotations
 import asyncio
 import base64
 import binascii
+from typing import Literal
 
 from fastapi import APIRouter, Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import JSONResponse, PlainTextResponse, Response
 
 from vault.crypto.keystore import Factor, KeyFileFactor, PassphraseFactor
 from vault.crypto.primitives import KEY_BYTES
 from vault.crypto.secret import Secret
-from vault.errors import GenovaultError
-from vault.server.bodies import SealStatus, Unsealing
+from vault.ids import utc_now
+from vault.server.admission import SOURCE
+from vault.server.bodies import AuditHealth, HealthBody, SealStatus, Unsealing
+from vault.server.metrics import MEDIA_TYPE
 from vault.server.problems import HttpProblem
 from vault.server.seal import Seal
+from vault.storage.timestamps import rfc3339
 
 routes = APIRouter()
 
+_UNHEALTHY = {501: "There is no vault.", 503: "Sealed, or a store does not answer: the body says which."}
 _ATTEMPTS_APART = 1.0  # seconds between two attempts to unseal, whoever makes them
 
 
@@ -31,14 +36,34 @@ async def livez() -> Response:
 @routes.get("/readyz", include_in_schema=False)
 async def readyz(request: Request) -> Response:
     """Answer 204 where an access could be logged and answered, 503 where not, with the reason."""
-    seal: Seal = request.app.state.seal
-    if seal.is_sealed:
+    found = await _health(request)
+    if found.sealed:
         return JSONResponse({"sealed": True}, 503)
-    try:
-        await seal.run(lambda vault: vault.trail.log.size())
-    except (GenovaultError, HttpProblem):
-        return JSONResponse({"audit": "unavailable"}, 503)
-    return Response(status_code=204)
+    away = [name for name, state in _states(found).items() if state != "ok"]
+    return JSONResponse(dict.fromkeys(away, "unavailable"), 503) if away else Response(status_code=204)
+
+
+@routes.head("/v1/sys/health", include_in_schema=False)
+@routes.get("/v1/sys/health", responses={code: {"model": HealthBody, "description": what} for code, what in _UNHEALTHY.items()})
+async def health(request: Request) -> HealthBody:
+    """Tell whether the server is unsealed and its stores answer: 200, else 501 without a vault and 503 with the reason."""
+    found = await _health(request)
+    whole = not found.sealed and set(_states(found).values()) == {"ok"}
+    status = 200 if whole else 503 if found.initialized else 501
+    return JSONResponse(found.model_dump(exclude_none=True), status)  # type: ignore[return-value] # of that model, with a status of its own
+
+
+@routes.get("/v1/sys/metrics", include_in_schema=False)
+async def metrics(request: Request) -> Response:
+    """Give figures of the process to whoever operates it on this machine: of no project or person, and no count below 20."""
+    _require_local(request)
+    found = await _health(request)
+    seal: Seal = request.app.state.seal
+    gauges: dict[str, float] = {"sealed": found.sealed, "waiting": seal.waiting}
+    gauges |= {f"{name}_available": state == "ok" for name, state in _states(found).items() if not found.sealed}
+    if found.audit is not None and found.audit.last_checkpoint_age_s is not None:
+        gauges["last_checkpoint_age_seconds"] = found.audit.last_checkpoint_age_s
+    return PlainTextResponse(request.app.state.metrics.text(gauges), media_type=MEDIA_TYPE)
 
 
 @routes.get("/v1/sys/seal-status")
@@ -71,6 +96,39 @@ async def seal_now(request: Request, asked: Unsealing) -> Response:
             raise HttpProblem(403, "cannot_unlock", "this does not open the service's slot")
         await asyncio.to_thread(seal.seal)
     return Response(status_code=204)
+
+
+async def _health(request: Request) -> HealthBody:
+    seal: Seal = request.app.state.seal
+    now = rfc3339(utc_now())
+    try:
+        looked = await request.app.state.health.look()
+    except HttpProblem:
+        return HealthBody(initialized=seal.initialized, sealed=True, time=now)
+    age = None if looked.checkpoint_age is None else round(looked.checkpoint_age, 1)
+    return HealthBody(
+        initialized=True,
+        sealed=False,
+        database=_state(looked.database),
+        audit=AuditHealth(state=_state(looked.audit), last_checkpoint_age_s=age),
+        storage=_state(looked.storage),
+        time=now,
+    )
+
+
+def _states(found: HealthBody) -> dict[str, str | None]:
+    return {"database": found.database, "audit": None if found.audit is None else found.audit.state, "storage": found.storage}
+
+
+def _state(answers: bool) -> Literal["ok", "unavailable"]:  # noqa: FBT001 - the state's only cause
+    return "ok" if answers else "unavailable"
+
+
+def _require_local(request: Request) -> None:
+    """Refuse who comes from another machine, also through a proxy on this one, which says so. Raises HttpProblem 404."""
+    through = {"forwarded", "x-forwarded-for", "x-real-ip", "via"} & set(request.headers)
+    if request.scope["state"].get(SOURCE, "unknown") or through:
+        raise HttpProblem(404, "not_served", "there is nothing here")
 
 
 def _require_private(request: Request) -> None:

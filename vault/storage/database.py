@@ -31,6 +31,7 @@ SQLITE_FIXED = (3, 51, 3)  # first release without the WAL-reset bug, which lose
 WRITER_CACHE_KIB = 65_536  # pages that an import touches in random order stay in memory, not in the log again and again
 WAL_PAGES = 4_000  # a page that many commits write is folded into the file once; one table of the log's index finds up to 4,062
 BUSY_MILLISECONDS = 30_000  # as long as the slowest writer (an import's final transaction) may hold the lock
+CONNECT_SECONDS = 10  # to a PostgreSQL server, unless its URL says otherwise
 WRITER_LOCK = 0x67656E6F  # any constant: the advisory lock all writers of one PostgreSQL database share
 
 PRAGMAS: tuple[tuple[str, str | int], ...] = (
@@ -57,6 +58,11 @@ class Patience:
 
     seconds: float = BUSY_MILLISECONDS / 1000
 
+    @property
+    def pragma(self) -> str:
+        """SQLite's statement for it."""
+        return f"PRAGMA busy_timeout={int(self.seconds * 1000)}"
+
 
 class Database:
     """Engines of one database: a single writer and a pool of readers."""
@@ -71,7 +77,8 @@ class Database:
             self._writer = _sqlite(self._url, writer=True, patience=self.patience)
             self._reader = _sqlite(self._url, writer=False)
         else:
-            self._writer = _engine(self._url, pool_pre_ping=True)
+            waiting = {} if "connect_timeout" in self._url.query else {"connect_timeout": CONNECT_SECONDS}
+            self._writer = _engine(self._url, pool_pre_ping=True, connect_args=waiting)
             self._reader = self._writer
 
     @contextmanager
@@ -140,6 +147,7 @@ class Database:
             return
         with wrapped(), self._writer.connect() as connection:
             raw = connection.connection.dbapi_connection
+            raw.execute(self.patience.pragma)  # type: ignore[union-attr]
             busy = raw.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]  # type: ignore[union-attr]
         if busy:
             raise UnavailableError(
@@ -190,6 +198,16 @@ class Database:
                 copy.connection.dbapi_connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")  # type: ignore[union-attr]
         finally:
             target.dispose()
+
+    def room(self) -> int | None:
+        """Bytes that are free where the file lies; None on PostgreSQL, and where the system does not say."""
+        if self.dialect != "sqlite":
+            return None
+        try:
+            found = os.statvfs(Path(str(self._url.database)).parent)
+        except (OSError, AttributeError):
+            return None
+        return found.f_bavail * found.f_frsize
 
     def close(self) -> None:
         """Return all connections."""
@@ -277,7 +295,7 @@ def _sqlite(url: URL, *, writer: bool, patience: Patience | None = None) -> Engi
     @event.listens_for(engine, "begin")
     def begin(connection: Any) -> None:
         if patience not in (None, Patience()):
-            connection.exec_driver_sql(f"PRAGMA busy_timeout={int(patience.seconds * 1000)}")
+            connection.exec_driver_sql(patience.pragma)
         connection.exec_driver_sql("BEGIN IMMEDIATE" if writer else "BEGIN")
 
     return engine

@@ -10,8 +10,9 @@ import os
 import re
 import stat
 from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import obstore
 from obstore.store import LocalStore, from_url
@@ -20,7 +21,17 @@ from obstore.store import ObjectStore as ObjectStoreClient
 from vault.errors import InputError, IntegrityError, UnavailableError
 from vault.files import durable
 
+if TYPE_CHECKING:
+    from obstore.store import RetryConfig
+
 NAME = re.compile(r"\w+(\.\w+)*(/\w+(\.\w+)*)*", re.ASCII)  # no part that begins with a dot or is empty: it cannot lead away
+
+
+_RETRIES: RetryConfig = {
+    "max_retries": 4,
+    "retry_timeout": timedelta(seconds=20),
+}  # else a store that is away holds its asker for 3 minutes
+_NOBODYS = "genovault.asks"  # imports name their objects by 32 hex digits
 
 
 class ObjectReader(Protocol):
@@ -84,6 +95,19 @@ class ObjectStore:
             raise IntegrityError("object_truncated", "a genotype object is shorter than recorded", hint="run genovault doctor")
         return data
 
+    def require_answer(self) -> None:
+        """Ask the store for an object that nobody has. Raises UnavailableError ``objects_unavailable``, ``no_objects``."""
+        if self._folder is not None:
+            if not self._folder.is_dir() or not os.access(self._folder, os.R_OK | os.X_OK):
+                raise UnavailableError("no_objects", "the folder of genotype objects is missing")
+            return
+        try:
+            obstore.head(self._store, _NOBODYS)
+        except FileNotFoundError:
+            return
+        except Exception as error:
+            raise _unanswered(error) from error
+
     def delete(self, names: list[str]) -> None:
         """Remove objects; those already gone are fine.
 
@@ -100,8 +124,15 @@ class ObjectStore:
                 raise _unanswered(error) from error
 
     def list(self, prefix: str = "") -> Iterator[tuple[str, int]]:
-        """(name, bytes) of every object under a prefix."""
-        for batch in obstore.list(self._store, prefix or None):
+        """(name, bytes) of every object under a prefix. Raises UnavailableError ``objects_unavailable``."""
+        batches = iter(obstore.list(self._store, prefix or None))
+        while True:
+            try:
+                batch = next(batches, None)
+            except Exception as error:
+                raise _unanswered(error) from error
+            if batch is None:
+                return
             for item in batch:
                 yield str(item["path"]), int(item["size"])
 
@@ -143,7 +174,7 @@ def _no_file() -> IntegrityError:
 
 def _remote(location: str) -> ObjectStoreClient:
     try:
-        return from_url(location)
+        return from_url(location, retry_config=_RETRIES)
     except Exception:  # noqa: BLE001 - obstore's errors have no common root, and its text repeats the URL
         raise InputError("bad_url", "the URL of the objects cannot be used", hint="a folder, or s3://BUCKET/PREFIX") from None
 
