@@ -95,9 +95,10 @@ class Admission:
 
 
 def token_key(scope: Scope) -> str:
-    """Digest of the whole Authorization header, "" without one: whoever does not know a token's secret cannot use up its bucket."""
-    given = [value for name, value in scope["headers"] if name.lower() == b"authorization"]
-    return hashlib.sha256(given[0]).hexdigest()[:32] if given else ""
+    """Digest of the whole Authorization header, or of the cookies; "" without. Whoever does not know a token's secret cannot use up its bucket."""
+    given = {name.lower(): value for name, value in scope["headers"]}
+    shown = given.get(b"authorization", given.get(b"cookie"))
+    return "" if shown is None else hashlib.sha256(shown).hexdigest()[:32]
 
 
 def _too_many(title: str, wait: float, limit: int, left: int) -> HttpProblem:

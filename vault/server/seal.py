@@ -51,7 +51,7 @@ class Seal:
     @property
     def initialized(self) -> bool:
         """True if there is a vault to open."""
-        return (self._folder / SETTINGS).exists()
+        return (self.folder / SETTINGS).exists()
 
     def unseal(self, factor: Factor) -> None:
         """Open the service's slot; an unsealed server stays as it is.
