@@ -26,6 +26,9 @@ def serve(
         Path | None, typer.Option(metavar="FILE", help="Clients show a certificate of this CA, PEM, beside their tokens.")
     ] = None,
     rate: Annotated[int, typer.Option(min=1, metavar="N", help="Requests a second of one token.")] = 1_000,
+    spool: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Where extracts lie until they are fetched; else in the vault's folder.")
+    ] = None,
     start_sealed: Annotated[
         bool, typer.Option("--sealed", help="Begin without keys; POST /v1/sys/unseal brings them, over TLS or the socket.")
     ] = False,
@@ -52,5 +55,5 @@ def serve(
     if not start_sealed:
         seal.unseal(context.factor())
     context.output.warn(f"serving on {unix or listen}{', sealed' if start_sealed else ''}")
-    listen_on(seal, where, tell=tell_unseen)
+    listen_on(seal, where, spool=spool, tell=tell_unseen)
     context.output.document({"served": True})

@@ -154,7 +154,7 @@ _TABLE: dict[frozenset[str], tuple[str, ...]] = {
     ),
     _WHO_ASKS | {CUSTODIAN}: ("panel.show",),
     _WHO_COUNTS: ("counts.answer", "table.answer", "view.match.intent"),
-    frozenset({ENGINE, RESEARCHER}): ("stream.ticket", "stream.header"),  # by a token, through a service
+    frozenset({ENGINE, RESEARCHER}): ("stream.ticket", "stream.header", "release.download"),  # by a token, through a service
     _WHO_CHECKS_THE_LOG: (
         "audit.read",
         "audit.approvals",
@@ -190,6 +190,10 @@ _SERVED: dict[frozenset[str], tuple[str, ...]] = {
         "panel.show",
         "budget.show",
         "audit.prove",
+        "extract.intent",
+        "extract.outcome",
+        "release.show",
+        "release.download",
     ),
 }
 

@@ -51,10 +51,10 @@ def staffed(folder: Path) -> str:
         return issue(s)
 
 
-def issue(s: UnlockedVault, who: str = "rita", *scopes: TokenScope) -> str:
-    """A token of the project ``served``."""
+def issue(s: UnlockedVault, who: str = "rita", *scopes: TokenScope, project: str = "served") -> str:
+    """A token of one project."""
     chosen = scopes or (TokenScope.READ, TokenScope.ENGINE)
-    text, _ = access_tokens.issue(s, who, project="served", scopes=chosen, expires=s.clock() + timedelta(days=1))
+    text, _ = access_tokens.issue(s, who, project=project, scopes=chosen, expires=s.clock() + timedelta(days=1))
     return text.reveal().decode()
 
 

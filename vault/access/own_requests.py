@@ -27,7 +27,7 @@ def listed(vault: UnlockedVault, project: str) -> list[Request]:
 
     def look() -> list[Request]:
         with vault.trail.attempting(Action.REQUEST_SHOW, project=project):
-            found = _own(vault, project)
+            found = all_of(vault, project)
             vault.trail.record(Action.REQUEST_SHOW, Outcome.DONE, project=project)
         return found
 
@@ -54,6 +54,8 @@ def ask(vault: UnlockedVault, project: str, document: Mapping[str, Any]) -> tupl
     Raises:
         InputError: ``document_rejected``, without the words of the file; names as ``askable.require_names``. RefusedError: ``refused``.
     """
+    if document.get("project") != project:  # whatever else is wrong with it
+        told(vault, lambda: _refuse(vault, project))
     try:
         asked = request_files.parse_request(document)
     except PolicyInputError as error:
@@ -93,19 +95,25 @@ def is_own(vault: UnlockedVault, project: str, request: Request) -> bool:
     return request.project == project and vault.principal in (request.submitted_by, request.spec.submitted_for)
 
 
-def _own(vault: UnlockedVault, project: str) -> list[Request]:
+def all_of(vault: UnlockedVault, project: str) -> list[Request]:
+    """Own requests of a project, which names whoever is served, newest first. Callers log. Raises InputError ``project_unknown``."""
     askable.visible_project(vault, project)
     project_id = projects.load(vault, project).project_id
     with vault.books.read() as tx:
         return [one for one in rows(vault, tx, project=project_id) if is_own(vault, project, one)]
 
 
+def _refuse(vault: UnlockedVault, project: str) -> None:
+    with vault.trail.attempting(Action.REQUEST_SUBMIT, project=project):
+        raise RefusedError("not_yours", "the request is of another project, or for somebody else")
+
+
 def _ask(vault: UnlockedVault, project: str, asked: RequestFile, document: Mapping[str, Any]) -> tuple[Request, bool]:
     with vault.trail.attempting(Action.REQUEST_SUBMIT, project=project):
-        if asked.project != project or asked.person not in ("", vault.principal):
-            raise RefusedError("not_yours", "the request is of another project, or for somebody else")
+        if asked.person not in ("", vault.principal):
+            raise RefusedError("not_yours", "the request is for somebody else")
         digest = asked.digest()
-        for one in _own(vault, project):
+        for one in all_of(vault, project):
             if one.spec.file_sha256 == digest and one.state in (SUBMITTED, APPROVED):
                 return one, False
         _require_names(vault, asked)

@@ -51,6 +51,7 @@ class ReleaseContent:
     bits: Mapping[str, float] = field(default_factory=dict)
     leftover: Mapping[str, Any] = field(default_factory=dict)
     streamed: bool = False
+    spooled: bool = False  # a server keeps the folder for those whom it is for (``spool``)
 
 
 @dataclass(frozen=True)
@@ -80,6 +81,11 @@ def sealed_for(asked: Mapping[str, object]) -> dict[str, str]:
     """Recipients whose keys a release is sealed to, each with the key's fingerprint; empty for one in the clear. ``asked``: of its content."""
     found = asked.get("sealed_for")
     return {str(name): str(mark) for name, mark in found.items()} if isinstance(found, Mapping) else {}
+
+
+def new_id(vault: UnlockedVault) -> str:
+    """Id of a release to be begun."""
+    return f"rel-{vault.random(8).hex()}"
 
 
 def left(vault: UnlockedVault, intents: Sequence[str]) -> set[str]:
@@ -185,12 +191,22 @@ def list_all(vault: UnlockedVault) -> list[Release]:
     return _query(vault)
 
 
+def of_requests(vault: UnlockedVault, request_ids: Sequence[str]) -> list[Release]:
+    """Releases of some requests, newest first."""
+    return _query(vault, ReleaseRow.request_id.in_(list(request_ids)))
+
+
 def load(vault: UnlockedVault, release_id: str) -> Release:
     """A release by its id. Raises InputError ``release_unknown``."""
-    found = _query(vault, ReleaseRow.release_id == release_id)
-    if not found:
+    found = find(vault, release_id)
+    if found is None:
         raise InputError("release_unknown", "there is no such release", hint="genovault release list")
-    return found[0]
+    return found
+
+
+def find(vault: UnlockedVault, release_id: str) -> Release | None:
+    """A release by its id, if there is any."""
+    return next(iter(_query(vault, ReleaseRow.release_id == release_id)), None)
 
 
 def faults(vault: UnlockedVault) -> list[str]:

@@ -109,6 +109,7 @@ class Action(StrEnum):
     TABLE_ANSWER = "table.answer"  # an exact frequency table, charged in the same transaction
     RELEASE_SHOW = "release.show"
     RELEASE_VERIFY = "release.verify"
+    RELEASE_DOWNLOAD = "release.download"  # a server began to send a file of a release to whom it is for
     RELEASE_HOLDINGS = "release.holdings"
     RELEASE_NOTICE = "release.notice"  # recipients have to drop somebody
     RELEASE_CALL_OFF = "release.notice.call_off"  # they need not, or another notice says it

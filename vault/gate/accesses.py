@@ -49,6 +49,7 @@ class Destination:
     staging: Staging
     chosen: FileChoice
     left: leftovers.Leftover | None = None
+    spooled: bool = False  # for a server to hand out
 
 
 Bound = Callable[[Transaction, Decided, release_limits.ReleaseLimits, Moment], None]
@@ -86,7 +87,12 @@ def begin(
             staging, places = to.staging, decided.members.places(decided.permitted)
             begun_as = leftovers.begun(vault, to.chosen, lambda: release_decisions.basis(vault, scope, decided, limits))
             content = replace(
-                content, staged=str(staging.path), output=str(staging.output), places=places.hex(), leftover=begun_as
+                content,
+                staged=str(staging.path),
+                output=str(staging.output),
+                places=places.hex(),
+                leftover=begun_as,
+                spooled=to.spooled,
             )
             if to.left is not None:
                 content = leftovers.taken_up(to.left, content)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from policies.decisions import Tally
-from vault.access import criteria_packs, delivery, projects, requests, signed_approvals
+from vault.access import criteria_packs, delivery, projects, releases, requests, signed_approvals
 from vault.access.scope import AccessScope
 from vault.audit.bands import banded
 from vault.audit.entry import ObjectRef
@@ -19,7 +19,7 @@ from vault.storage.database import Transaction
 def new_release(vault: UnlockedVault) -> str:
     """Id of a release to be begun; decision classes are made ready, outside the transaction that decides."""
     ready_decision_classes(vault)
-    return f"rel-{vault.random(8).hex()}"
+    return releases.new_id(vault)
 
 
 def ready_decision_classes(vault: UnlockedVault) -> None:

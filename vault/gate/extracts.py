@@ -37,11 +37,13 @@ def extract(
     reissue: Reissue | None = None,
     resume: str | None = None,
     progress: Progress | None = None,
+    spooled_as: str | None = None,
 ) -> Release:
     """Release a request's records, in the files that are ``chosen``, as a folder that appears whole or not at all.
 
     It is sealed where the project declares recipients: to all, or to the ``recipients`` that are named here. ``reissue``: of the people of a release
-    that is made anew alone. ``resume``: a release that was stopped, whose finished contigs are used as they are.
+    that is made anew alone. ``resume``: a release that was stopped, whose finished contigs are used as they are. ``spooled_as``: id of a release
+    that a server keeps, to hand it out: sealed to somebody, or not made.
 
     Raises:
         InputError: ``request_unknown``, ``output_not_empty``, or of the format; as ``leftovers.find``. RefusedError, IntegrityError,
@@ -51,7 +53,16 @@ def extract(
     def made() -> Release:
         if resume is not None:
             return _resume(vault, request_id, output, chosen, recipients=recipients, release_id=resume, progress=progress)
-        return _extract(vault, request_id, output, chosen, recipients=recipients, reissue=reissue, progress=progress)
+        return _extract(
+            vault,
+            request_id,
+            output,
+            chosen,
+            recipients=recipients,
+            reissue=reissue,
+            progress=progress,
+            spooled_as=spooled_as,
+        )
 
     return told(vault, made)
 
@@ -65,14 +76,18 @@ def _extract(
     recipients: Sequence[str],
     reissue: Reissue | None,
     progress: Progress | None,
+    spooled_as: str | None,
 ) -> Release:
     with vault.trail.attempting(Action.EXTRACT_INTENT, request=request_id):
         scope = replace(scope_of_request(vault, request_id, recipients=recipients), reissue=reissue)
         chosen.require_fits(panel=scope.panel is not None)
+        if spooled_as is not None and not scope.readers:
+            raise RefusedError("recipient_needed", "what a server keeps is sealed to a recipient")
         vault.release_signer()  # fail before opening blocks if no release-signing key is held
-        release_id = decision.new_release(vault)
+        decision.ready_decision_classes(vault)
+        release_id = releases.new_id(vault) if spooled_as is None else spooled_as
     with Staging(output, random=vault.random) as staging, process_lock(vault.folder, release_id):
-        to = Destination(staging, chosen)
+        to = Destination(staging, chosen, spooled=spooled_as is not None)
         with vault.trail.attempting(Action.EXTRACT_INTENT, request=request_id):
             access = accesses.begin(vault, scope, release_id, Action.EXTRACT_INTENT, Action.EXTRACT_OUTCOME, to=to)
         return _deliver(vault, access, to, progress)

@@ -50,7 +50,7 @@ def recover(vault: UnlockedVault) -> int:
 
 def _stays(vault: UnlockedVault, release: Release) -> bool:
     """Tell whether a stopped extract is kept for ``extract --resume``."""
-    return leftovers.is_kept(vault, release, at=vault.clock()) and _still_permitted(vault, release)
+    return leftovers.is_kept(vault, release, at=vault.clock()) and still_permitted(vault, release)
 
 
 def _end(vault: UnlockedVault, release: Release) -> None:
@@ -58,7 +58,7 @@ def _end(vault: UnlockedVault, release: Release) -> None:
         publication.close_stream(vault, release)
     elif release.state == releases.STAGING:
         publication.abort(vault, release, "interrupted")
-    elif not _still_permitted(vault, release):
+    elif not still_permitted(vault, release):
         if publication.is_visible(release):  # it has left: what the log says was done stays done
             releases.mark(vault, release.release_id, releases.RELEASED)
         else:
@@ -72,8 +72,8 @@ def _end(vault: UnlockedVault, release: Release) -> None:
             publication.abort(vault, release, error.code)
 
 
-def _still_permitted(vault: UnlockedVault, release: Release) -> bool:
-    """Decide again: project, request and limits allow it, recipients have the keys that it is sealed to, and each subject of the release is
+def still_permitted(vault: UnlockedVault, release: Release) -> bool:
+    """Decide a release again: project, request and limits allow it, recipients have the keys that it is sealed to, and each subject of the release is
     permitted under the same locus restrictions, its calls where they were.
     """
     project = projects.load(vault, release.project)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any
 
 from fastapi import FastAPI, Request
@@ -13,17 +14,21 @@ from pydantic import BaseModel
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
+from vault.access.spool import FOLDER, prepare
 from vault.errors import GenovaultError
-from vault.server import asking, engine, panels, receipts, system
+from vault.server import asking, deliveries, engine, panels, receipts, system
 from vault.server.boundary import Boundary
 from vault.server.console import frame, routes, visits
 from vault.server.console.sessions import Sessions
+from vault.server.extract_jobs import ExtractJobs
 from vault.server.health import Health
 from vault.server.metrics import Metrics
 from vault.server.problems import HttpProblem, at_boundary, problem_of
 from vault.server.seal import Seal
+from vault.server.spooled_files import Downloads
 
 _TITLES = {404: "there is nothing here", 405: "this method is not for this address"}
+SWEEP_SECONDS = 60.0  # between two looks at what the spool still holds
 _FORMLESS = (401, 403, 404)  # answers that must not tell by their time what they do not tell by their words
 
 
@@ -53,18 +58,22 @@ _ANSWERS: dict[int | str, dict[str, Any]] = {
 }
 
 
-def application(seal: Seal, sessions: Sessions | None = None) -> FastAPI:
+def application(seal: Seal, sessions: Sessions | None = None, *, spool: Path | None = None) -> FastAPI:
     """The ASGI application over one seal, which it closes at its end. Nothing of a request is printed or kept but by the vault's log.
 
-    ``sessions``: of the console.
+    ``sessions``: of the console; ``spool``: folder of extracts, else in the vault's. Raises UnavailableError as ``spool.prepare``.
     """
+    extracts, downloads = ExtractJobs(seal, prepare(spool or seal.folder / FOLDER)), Downloads()
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        sweeping = asyncio.create_task(_sweep(extracts))
         async with console.running():
             yield
         app.state.health.close()
-        await asyncio.to_thread(seal.close)
+        sweeping.cancel()
+        for ending in (extracts.close, downloads.close, seal.close):
+            await asyncio.to_thread(ending)
 
     app = FastAPI(
         title="genovault",
@@ -87,8 +96,9 @@ def application(seal: Seal, sessions: Sessions | None = None) -> FastAPI:
 
     app.openapi = openapi  # type: ignore[method-assign] # how FastAPI lets a description be completed
     app.state.seal, app.state.attempts, app.state.metrics, app.state.health = seal, asyncio.Lock(), Metrics(), Health(seal)
+    app.state.extracts, app.state.downloads = extracts, downloads
     app.include_router(system.routes)
-    for room in (engine, panels, asking, receipts):
+    for room in (engine, panels, asking, receipts, deliveries):
         app.include_router(room.routes)
     console = routes.hang_in(app, seal, sessions)
     app.add_middleware(Boundary)
@@ -98,6 +108,12 @@ def application(seal: Seal, sessions: Sessions | None = None) -> FastAPI:
     app.add_exception_handler(HTTPException, _tell)
     app.add_exception_handler(Exception, _tell)
     return app
+
+
+async def _sweep(extracts: ExtractJobs) -> None:
+    while True:
+        await asyncio.to_thread(extracts.sweep)
+        await asyncio.sleep(SWEEP_SECONDS)
 
 
 async def _tell(request: Request, error: Exception) -> Response:

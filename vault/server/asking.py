@@ -10,7 +10,7 @@ from policies.token_scopes import TokenScope
 from vault.access import own_requests
 from vault.audit.actions import Action
 from vault.server.bearers import admitted, token_of
-from vault.server.problems import HttpProblem
+from vault.server.problems import refused
 from vault.server.request_bodies import RequestAsked, RequestBody, RequestsBody, WithdrawalAsked, request_body
 from vault.server.seal import seal_of
 from vault.session.unlocked_vault import UnlockedVault
@@ -35,7 +35,7 @@ async def listed(request: Request, before: Annotated[str | None, Query(min_lengt
         if before is not None:
             at = next((i for i, one in enumerate(found) if one.request_id == before), None)
             if at is None:
-                raise HttpProblem(400, "cursor_unknown", "before names no own request")
+                raise refused()
             found = found[at + 1 :]
         more = found[PAGE - 1].request_id if len(found) > PAGE else None
         return RequestsBody(requests=[request_body(one) for one in found[:PAGE]], next=more)

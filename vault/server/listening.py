@@ -72,17 +72,20 @@ def parse(text: str) -> tuple[str, int]:
     return host.strip("[]"), int(port)
 
 
-def serve(seal: Seal, listening: Listening, *, tell: Callable[[BaseException], None] = lambda _: None) -> None:
-    """Serve until the process is told to end; answers that were begun are finished, for half a minute at most.
+def serve(
+    seal: Seal, listening: Listening, *, spool: Path | None = None, tell: Callable[[BaseException], None] = lambda _: None
+) -> None:
+    """Serve until the process is told to end; answers that were begun are finished, for half a minute at most. ``spool``: folder of extracts.
 
     ``tell`` is told of bugs. SIGHUP reads the certificate and its key anew; where they cannot be read, those of before stay.
 
     Raises:
-        UsageError: as ``require_private``. UnavailableError: ``files_limited``; ``address_taken``. InputError: ``certificate_unreadable``.
+        UsageError: as ``require_private``. UnavailableError: ``files_limited``; ``address_taken``; as ``spool.prepare``. InputError:
+            ``certificate_unreadable``.
     """
     listening.require_private()
     _require_files()
-    inner = application(seal)
+    inner = application(seal, spool=spool)
     config = configuration(Admission(inner, inner.state.metrics, rate=listening.rate, tell=tell), listening)
     try:
         config.load()

@@ -34,6 +34,7 @@ OPENERS = {  # modules that open files by themselves, and why
     "vault.genotypes.compute.kernel_cache": "the program's own source",
     "vault.genotypes.contigs": "shipped with the program",
     "vault.extracts.staging": "leftovers of an extract: its own regular files, follows no link",
+    "vault.access.spool": "a server's own folder: regular files only, follows no link",
     "vault.access.accounting": "shipped with the program",
     "vault.access.reference_data": "shipped with the program",
     "vault.access.shipped_profiles": "shipped with the program",

@@ -102,7 +102,7 @@ def test_lists_are_given_in_pages(server, monkeypatch):
     assert first["next"] is None
     behind = server.client.get("/v1/requests", params={"before": first["requests"][0]["request"]}).json()
     assert behind["requests"] == first["requests"][1:]
-    assert server.client.get("/v1/requests", params={"before": "r-nosuch"}).json()["code"] == "cursor_unknown"
+    assert server.client.get("/v1/requests", params={"before": "r-nosuch"}).json()["code"] == "refused"
 
 
 @pytest.mark.parametrize(

@@ -21,6 +21,7 @@ from typing import Any
 from sqlalchemy import delete, select, update
 
 from policies.consent import ConsentEvent, Level, Withdrawal
+from vault.access import spool
 from vault.access.release_holders import releases_with
 from vault.audit.actions import Action, Outcome
 from vault.audit.entry import ObjectRef
@@ -194,6 +195,7 @@ def _carry_on(vault: UnlockedVault, job_id: bytes, on_progress: OnProgress) -> C
 def _destroy(vault: UnlockedVault, job: Job) -> ErasurePlan:
     with vault.books.read() as tx:
         index = reference_rekeying.versions_of(tx, job.subject)
+    spool.discard_with(vault, (str(release["release"]) for release in job.plan.releases))
     gone = vault.keys.destroy(SUBJECT_PURPOSES, job.registrations, erasure_id=job.erasure_id)
     compacted_parts.sweep_retired(vault)
     # A killed process may have destroyed them before it stored their number.

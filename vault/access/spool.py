@@ -1,0 +1,213 @@
+"""Spool: folders of releases that a server keeps, to hand them out to those whom they are for.
+
+    SPOOL/rel-0123456789abcdef/          a release's folder, sealed to its recipients (docs/formats/extract.md), for ``KEPT`` at most
+    SPOOL/rel-0123456789abcdef.asked     an extract that was asked for, until it is there: {"request": ID, "state": "waiting" | "refused" | "failed"}
+    SPOOL/.genovault-…                   a folder in the making, or one that is being removed
+
+Which folders are handed out is told by the sealed records of their releases, never by what lies here; a note only tells whoever asked what became
+of an extract that has no record, such as one that waited when the server was killed.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import stat
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from pathlib import Path
+
+from vault.access import releases
+from vault.access.releases import Release
+from vault.crypto.primitives import sha256
+from vault.errors import InputError, UnavailableError
+from vault.extracts.manifest import MANIFEST_NAME
+from vault.extracts.release_folder import RECEIPT_NAME
+from vault.extracts.staging import PREFIX, discard_staged, unwritable
+from vault.files import durable
+from vault.ids import RandomBytes
+from vault.session.unlocked_vault import UnlockedVault
+
+FOLDER = "spool"  # in the vault's folder, unless the server is told another
+KEPT = timedelta(days=7)  # from the beginning of the extract
+WAITING, REFUSED, FAILED = "waiting", "refused", "failed"
+
+_ID = re.compile(r"rel-[0-9a-f]{16}")
+_NOTE = ".asked"
+_NOTE_BYTES = 1_000
+
+
+@dataclass(frozen=True)
+class KeptFile:
+    """A file of a release in the spool: its name, size in bytes and SHA-256 in hex. The receipt's are those of the file as it lies there."""
+
+    name: str
+    bytes: int
+    sha256: str
+
+
+@dataclass(frozen=True)
+class ExtractNote:
+    """What became of an extract that was asked for. ``state``: ``WAITING``, ``REFUSED`` or ``FAILED``."""
+
+    release_id: str
+    request_id: str
+    state: str
+
+
+def prepare(spool: Path) -> Path:
+    """Make the folder, if need be; its absolute path.
+
+    Raises:
+        UnavailableError: ``output_unwritable``; ``spool_exposed``: others may look into it.
+    """
+    try:
+        spool.mkdir(mode=0o700, exist_ok=True)
+        found = spool.lstat()
+    except OSError as error:
+        raise unwritable(error) from None
+    if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.geteuid() or stat.S_IMODE(found.st_mode) & 0o077:
+        raise UnavailableError("spool_exposed", "the spool is not a folder of this user's alone", hint=f"chmod go= {spool}")
+    return spool.resolve()
+
+
+def is_id(text: str) -> bool:
+    """True for what a release is named like."""
+    return _ID.fullmatch(text) is not None
+
+
+def until(release: Release) -> datetime:
+    """When a folder is removed, at the latest."""
+    return datetime.fromisoformat(release.created) + KEPT
+
+
+def files_of(release: Release) -> list[KeptFile]:
+    """Files that a release's manifest names, and the manifest; the receipt beside them is as large as it is."""
+    document = release.content.manifest.encode()
+    named = json.loads(document)["manifest"]["files"] if document else []
+    found = [KeptFile(one["name"], one["bytes"], one["sha256"]) for one in named]
+    return [*found, KeptFile(MANIFEST_NAME, len(document), sha256(document).hex())] if found else []
+
+
+def opened(spool: Path, release: Release, name: str) -> tuple[int, KeptFile] | None:
+    """Handle of a release's file, open for reading, and what it is; None where it is none of the release's, or not there as it was written."""
+    known = {one.name: one for one in files_of(release)}
+    if name not in known and not (name == RECEIPT_NAME and known):
+        return None
+    try:
+        folder = os.open(spool / release.release_id, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+        try:
+            handle = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK, dir_fd=folder)
+        finally:
+            os.close(folder)
+    except OSError:
+        return None
+    found = os.fstat(handle)
+    wanted = known.get(name)
+    if wanted is None and stat.S_ISREG(found.st_mode) and found.st_size < 1 << 20:
+        wanted = KeptFile(name, found.st_size, sha256(os.pread(handle, found.st_size, 0)).hex())
+    if wanted is None or not stat.S_ISREG(found.st_mode) or found.st_size != wanted.bytes:
+        os.close(handle)
+        return None
+    return handle, wanted
+
+
+def is_there(spool: Path, release: Release) -> bool:
+    """True if the release's folder is in the spool."""
+    return (spool / release.release_id).is_dir()
+
+
+def kept(spool: Path) -> list[str]:
+    """Ids of the releases whose folders are here."""
+    return sorted(path.name for path in _paths(spool) if is_id(path.name) and path.is_dir() and not path.is_symlink())
+
+
+def discard(spool: Path, release_id: str, *, random: RandomBytes) -> None:
+    """Remove a release's folder, from one moment to the next; absent is fine. Raises UnavailableError ``output_unwritable``."""
+    leaving = spool / f"{PREFIX}{random(8).hex()}"
+    try:
+        (spool / release_id).rename(leaving)
+    except FileNotFoundError:
+        return
+    except OSError as error:
+        raise unwritable(error) from None
+    discard_staged(leaving)
+
+
+def discard_with(vault: UnlockedVault, release_ids: Iterator[str]) -> None:
+    """Remove the folders of those releases that a server keeps, wherever its spool is on this machine. Raises as ``discard``."""
+    for release_id in release_ids:
+        with suppress(InputError):  # of before there were records
+            release = releases.load(vault, release_id)
+            if release.content.spooled:
+                for spool in {Path(release.content.output).parent, vault.folder / FOLDER}:
+                    discard(spool, release_id, random=vault.random)
+
+
+def note(spool: Path, release_id: str, request_id: str, state: str) -> None:
+    """Note what became of an extract. Raises UnavailableError ``output_unwritable``."""
+    said = json.dumps({"request": request_id, "state": state}).encode()
+    try:
+        durable.replace(spool / f"{release_id}{_NOTE}", said, temporary=spool / f"{PREFIX}{release_id}")
+    except OSError as error:
+        raise unwritable(error) from None
+
+
+def forget(spool: Path, release_id: str) -> None:
+    """Remove a note."""
+    (spool / f"{release_id}{_NOTE}").unlink(missing_ok=True)
+
+
+def notes(spool: Path) -> list[ExtractNote]:
+    """All notes that can be read."""
+    return [one for path in _paths(spool) if path.name.endswith(_NOTE) and (one := _read(path)) is not None]
+
+
+def noted(spool: Path, release_id: str) -> ExtractNote | None:
+    """The note about one extract, if there is any."""
+    return _read(spool / f"{release_id}{_NOTE}") if is_id(release_id) else None
+
+
+def stale(spool: Path, now: datetime) -> list[str]:
+    """Ids of the extracts whose notes are as old as no folder is kept."""
+    return [path.name.removesuffix(_NOTE) for path in _paths(spool) if path.name.endswith(_NOTE) and _age(path, now) > KEPT]
+
+
+def leavings(spool: Path, now: datetime) -> list[Path]:
+    """Folders whose removal a killed process began, and those in the making whose end is nobody's any more."""
+    return [path for path in _paths(spool) if path.name.startswith(PREFIX) and path.is_dir() and _age(path, now) > KEPT]
+
+
+def _paths(spool: Path) -> list[Path]:
+    try:
+        return list(spool.iterdir())
+    except OSError:
+        return []
+
+
+def _age(path: Path, now: datetime) -> timedelta:
+    try:
+        return timedelta(seconds=now.timestamp() - path.lstat().st_mtime)
+    except OSError:
+        return timedelta(0)
+
+
+def _read(path: Path) -> ExtractNote | None:
+    release_id = path.name.removesuffix(_NOTE)
+    try:
+        handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+    except OSError:
+        return None
+    try:
+        said = json.loads(os.pread(handle, _NOTE_BYTES, 0))
+        state = said["state"]
+        if not is_id(release_id) or state not in (WAITING, REFUSED, FAILED):
+            return None
+        return ExtractNote(release_id, str(said["request"]), state)
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+    finally:
+        os.close(handle)
