@@ -25,7 +25,7 @@ JSON, ARROW = "application/json", "application/vnd.apache.arrow.stream"
 MOST_JSON = 1 << 26  # bytes of an answer in JSON
 MOST_ARROW = 1 << 32  # of genotypes
 TRIES = 4  # of a request that is answered 503, 429, or 202 (not yet)
-LONGEST_PAUSE = 10.0  # seconds between two of them, whatever the server asks for
+LONGEST_PAUSE = 10.0  # seconds between two of them; a server that asks for more is not asked again
 CONNECT_SECONDS = 10.0
 _CODE = re.compile(r"[a-z][a-z0-9_]{0,63}")
 _TOKEN = re.compile(r"gvt_[0-9A-Za-z_-]{1,200}")
@@ -115,9 +115,10 @@ class ServerChannel:
             status, answer = self._once(method, path, body=body, query=query, accept=accept, wait=wait)
             if status in {200, 204}:
                 return answer
-            if status not in {202, 429, 503} or tries == TRIES:
+            pause = _pause(answer.headers, tries)
+            if status not in {202, 429, 503} or tries == TRIES or pause > LONGEST_PAUSE:
                 raise error_of(status, answer)
-            self._sleep(_pause(answer.headers, tries))
+            self._sleep(pause)
         raise malformed()  # unreachable: the last try returns or raises
 
     def _once(
@@ -197,9 +198,9 @@ def _bounded(answer: httpx.Response, most: int, until: float) -> bytes:
 
 
 def _pause(headers: Mapping[str, str], tries: int) -> float:
-    """Seconds until the next try: what the server asks for, within bounds."""
+    """Seconds until the next try: what the server asks for, else longer each time."""
     said = headers.get("retry-after", "")
-    return min(float(said) if said.isascii() and said.isdigit() and len(said) < 6 else 0.25 * 2**tries, LONGEST_PAUSE)
+    return float(said) if said.isascii() and said.isdigit() and len(said) < 10 else 0.25 * 2**tries
 
 
 def _too_slow() -> UnavailableError:

@@ -26,6 +26,7 @@ from vault.server.metrics import Metrics
 from vault.server.problems import HttpProblem, at_boundary, problem_of
 from vault.server.seal import Seal
 from vault.server.spooled_files import Downloads
+from vault.server.waiting import HeadWatch
 
 _TITLES = {404: "there is nothing here", 405: "this method is not for this address"}
 SWEEP_SECONDS = 60.0  # between two looks at what the spool still holds
@@ -97,6 +98,7 @@ def application(seal: Seal, sessions: Sessions | None = None, *, spool: Path | N
     app.openapi = openapi  # type: ignore[method-assign] # how FastAPI lets a description be completed
     app.state.seal, app.state.attempts, app.state.metrics, app.state.health = seal, asyncio.Lock(), Metrics(), Health(seal)
     app.state.extracts, app.state.downloads = extracts, downloads
+    app.state.watch = HeadWatch(seal)
     app.include_router(system.routes)
     for room in (engine, panels, asking, receipts, deliveries):
         app.include_router(room.routes)

@@ -119,6 +119,15 @@ class Genotypes(Body):
     receipt: str
 
 
+class PanelChangesBody(Body):
+    """Changes of who may be held, by pseudonym, and the cursor to go on from. ``sites_changed``: rows that are held may be others: ask for them ``since``."""
+
+    added: list[str]
+    drop: list[str]
+    sites_changed: bool
+    cursor: str
+
+
 class CountsAsked(Body):
     """Alleles, or a panel of exact loci; how exact, in nats for each allele or in carriers."""
 

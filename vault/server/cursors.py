@@ -67,9 +67,14 @@ def read_cursor(vault: UnlockedVault, text: str, *, project: str, dataset: str, 
     said = signed_fields(_key(vault), text)
     own = {"principal": vault.principal, "project": project, "dataset": dataset, "panel": panel}
     if said is None or any(said.get(name) != value for name, value in own.items()) or not _current(said, vault.clock()):
-        raise InputError("cursor_invalid", "this cursor does not hold here", hint="read all genotypes again")
+        raise cursor_invalid()
     people = tuple(bytes.fromhex(one) for one in str(said["people"]).split(","))
     return PanelCursor(vault.principal, project, dataset, panel, people, str(said["sites"]), str(said["rows"]))
+
+
+def cursor_invalid() -> InputError:
+    """Whatever is wrong with a cursor."""
+    return InputError("cursor_invalid", "this cursor does not hold here", hint="read all genotypes again")
 
 
 def signed_text(key: bytes, fields: dict[str, str | int]) -> str:

@@ -93,7 +93,7 @@ def serve(
         raise InputError("certificate_unreadable", "the certificate, its key or the CA cannot be read as PEM") from None
     try:
         sockets = [_own_socket(listening.unix)] if listening.unix else connections.listeners(listening.host, listening.port)
-        Server(config, tell=tell).run(sockets)
+        Server(config, tell=tell, ending=inner.state.watch.end).run(sockets)
     except (OSError, SystemExit):
         raise UnavailableError("address_taken", "the address cannot be listened on", hint="another process may hold it") from None
     finally:
@@ -127,11 +127,22 @@ def configuration(app: ASGIApp, listening: Listening) -> uvicorn.Config:
 
 
 class Server(uvicorn.Server):
-    """uvicorn's server with connections of ours."""
+    """uvicorn's server with connections of ours. ``ending`` is called before the drain."""
 
-    def __init__(self, config: uvicorn.Config, *, tell: Callable[[BaseException], None] = lambda _: None) -> None:
+    def __init__(
+        self,
+        config: uvicorn.Config,
+        *,
+        tell: Callable[[BaseException], None] = lambda _: None,
+        ending: Callable[[], None] = lambda: None,
+    ) -> None:
         super().__init__(config)
-        self._tell = tell
+        self._tell, self._ending = tell, ending
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Let those go who wait for news, and finish the answers that were begun."""
+        self._ending()
+        await super().shutdown(sockets)
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Begin to listen."""

@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 import base64
 import json
+import time
 from collections.abc import AsyncIterator, Iterator
+from contextlib import nullcontext, suppress
 from dataclasses import dataclass, replace
 from typing import Annotated, Any
 
@@ -18,10 +20,12 @@ from vault.audit.actions import Action
 from vault.gate import PanelRead
 from vault.server import arrow_answers
 from vault.server.bearers import admitted, token_of
-from vault.server.bodies import Genotypes, GenotypesAsked, Name, PanelSites, Site
-from vault.server.cursors import PanelCursor, cursor_text, read_cursor
+from vault.server.bodies import Genotypes, GenotypesAsked, Name, PanelChangesBody, PanelSites, Site
+from vault.server.cursors import MOST_CHARACTERS, PanelCursor, cursor_invalid, cursor_text, read_cursor
+from vault.server.limits import ASKER
 from vault.server.problems import HttpProblem, refused
 from vault.server.seal import seal_of
+from vault.server.waiting import watch_of
 from vault.session.unlocked_vault import UnlockedVault
 
 routes = APIRouter(prefix="/v1/projects")
@@ -32,6 +36,7 @@ MOST_SETS = 8  # of people in one cursor; then a whole read begins anew
 Code = Annotated[str, Path(min_length=1, max_length=64)]
 SitesId = Annotated[str, Path(pattern="^[0-9a-f]{64}$")]
 Dataset = Annotated[Name, Query()]
+Since = Annotated[str, Query(min_length=1, max_length=MOST_CHARACTERS)]
 
 _ARROW: dict[int | str, dict[str, Any]] = {
     200: {"content": {arrow_answers.MEDIA_TYPE: {"schema": {"type": "string", "format": "binary"}}}}
@@ -91,6 +96,51 @@ async def sites(request: Request, project: Code, panel: Code, sites_id: SitesId,
     return await seal_of(request).run(work)
 
 
+@routes.get("/{project}/panels/{panel}/changes")
+async def changes(
+    request: Request,
+    project: Code,
+    panel: Code,
+    *,
+    dataset: Dataset,
+    since: Since,
+    wait: Annotated[int, Query(ge=0, le=30)] = 0,
+) -> PanelChangesBody:
+    """Tell who came, and whose rows are not to be held any more, since a cursor; ``wait``: seconds until there is something. Scope ``engine``."""
+    token = token_of(request)
+    watch, until = watch_of(request), time.monotonic() + wait
+
+    def work(vault: UnlockedVault) -> PanelChangesBody:
+        own, _ = admitted(vault, token, Action.VIEW_CHANGES, TokenScope.ENGINE, project=project)
+        cursor = _shown(own, since, project=project, dataset=dataset, panel=panel, most=MOST_SETS)
+        told = gate.changes(
+            own, project=project, dataset=dataset, panel=panel, since_people=cursor.people, since_rows=cursor.rows
+        )
+        return PanelChangesBody(
+            added=list(told.added),
+            drop=list(told.dropped),
+            sites_changed=told.sites_changed,
+            cursor=cursor_text(own, replace(cursor, people=told.people)),
+        )
+
+    async with watch.place(ASKER.get()) if wait else nullcontext():
+        while True:
+            news = watch.news
+            told = await seal_of(request).run(work)
+            over = time.monotonic() >= until or watch.ended or await request.is_disconnected()
+            if told.added or told.drop or told.sites_changed or over:
+                return told
+            await _until(request, news, until)
+
+
+async def _until(request: Request, news: asyncio.Event, until: float) -> None:
+    """Wait for news, for the end of the time, or for the client to go away."""
+    while not news.is_set() and (left := until - time.monotonic()) > 0 and not await request.is_disconnected():
+        with suppress(TimeoutError):
+            async with asyncio.timeout(min(left, 1.0)):
+                await news.wait()
+
+
 def _read(vault: UnlockedVault, project: str, panel: str, asked: GenotypesAsked) -> PanelAnswer:
     read = gate.read_panel(vault, project=project, dataset=asked.dataset, panel=panel, pseudonyms=asked.pseudonyms)
     cursor = PanelCursor(vault.principal, project, asked.dataset, panel, (read.people,), read.sites_id, read.rows)
@@ -99,7 +149,7 @@ def _read(vault: UnlockedVault, project: str, panel: str, asked: GenotypesAsked)
 
 def _since(vault: UnlockedVault, project: str, panel: str, asked: GenotypesAsked) -> PanelAnswer:
     """Rows of those who came since a cursor; all, where sites or rows of those who stayed are others by now."""
-    cursor = shown_cursor(vault, asked.since or "", project=project, dataset=asked.dataset, panel=panel)
+    cursor = _shown(vault, asked.since or "", project=project, dataset=asked.dataset, panel=panel)
     place = {"project": project, "dataset": asked.dataset, "panel": panel}
     told = gate.changes(vault, **place, since_people=cursor.people, since_rows=cursor.rows)
     if told.rows == cursor.rows and len(told.people) <= MOST_SETS:
@@ -110,10 +160,13 @@ def _since(vault: UnlockedVault, project: str, panel: str, asked: GenotypesAsked
     return _read(vault, project, panel, asked)
 
 
-def shown_cursor(vault: UnlockedVault, text: str, *, project: str, dataset: str, panel: str) -> PanelCursor:
-    """Cursor that somebody shows; one that does not hold leaves an entry. Raises as ``read_cursor``."""
+def _shown(vault: UnlockedVault, text: str, *, project: str, dataset: str, panel: str, most: int = MOST_SETS + 1) -> PanelCursor:
+    """Cursor that somebody shows, of at most so many sets; one that does not hold leaves an entry. Raises as ``read_cursor``."""
     with vault.trail.attempting(Action.VIEW_CHANGES, project=project):
-        return read_cursor(vault, text, project=project, dataset=dataset, panel=panel)
+        cursor = read_cursor(vault, text, project=project, dataset=dataset, panel=panel)
+        if len(cursor.people) > most:
+            raise cursor_invalid()
+        return cursor
 
 
 def _body(answer: PanelAnswer) -> Genotypes:
