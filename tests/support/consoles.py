@@ -6,7 +6,7 @@ import asyncio
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -14,11 +14,18 @@ from typing import Any
 import uvicorn
 from playwright.sync_api import Browser, Page, sync_playwright
 
+from policies.declarations import project_template
+from policies.purposes import RequestKind
 from policies.token_scopes import TokenScope
 from tests.support import served, vaults
 from tests.support.vaults import opened
+from vault import gate
+from vault.access import accounting, notices, projects, requests
+from vault.consent import recording
 from vault.crypto.keystore import PassphraseFactor, Role
 from vault.crypto.primitives import Argon2Profile
+from vault.errors import GenovaultError
+from vault.files.yaml_documents import parse_yaml
 from vault.server.app import application
 from vault.server.console import login
 from vault.server.console.sessions import Sessions
@@ -26,6 +33,8 @@ from vault.server.seal import Seal
 from vault.session import principals
 
 CHROMIUM = "/usr/bin/chromium"
+HOSTILE = "<script>alert('title')</script>\" onmouseover=x {{7*7}}"
+"""Title of a project that is approved each."""
 WHO = {"ann": vaults.PASSPHRASE, "auditor": "passphrase of the auditor", "bob": "passphrase of the steward bob"}
 """Passphrases of two stewards and an auditor."""
 
@@ -50,6 +59,7 @@ class Desk:
     seal: Seal
     sessions: Sessions
     tokens: dict[str, str] = field(default_factory=dict)
+    names: dict[str, str] = field(default_factory=dict)
 
 
 def staffed(folder: Path) -> tuple[Path, str]:
@@ -64,6 +74,29 @@ def staffed(folder: Path) -> tuple[Path, str]:
         profile = Argon2Profile.TEST_ONLY
         principals.add(s, "bob", Role.STEWARD, PassphraseFactor.from_text(WHO["bob"]), profile=profile)
     return vault, token
+
+
+def worked(vault: Path, folder: Path) -> dict[str, str]:
+    """A day's work in a staffed vault: a view, an extract, a refusal, a withdrawal with its notice, and all that can wait for a steward; ids by name."""
+    names: dict[str, str] = {}
+    with opened(vault) as s:
+        gate.view(s, project="demo", dataset="cohort", panel="pgx")
+        names["released"] = requests.list_visible(s)[0].request_id
+        names["release"] = gate.extract(s, names["released"], folder / "out").release_id
+        with suppress(GenovaultError):
+            gate.view(s, project="served", dataset="other", panel="pgx")
+        recording.withdraw(s, "S10")
+        names["notice"] = notices.list_all(s)[0].notice_id
+        names["token"] = accounting.tokens_of(s, "sample:S03")[-1]
+        document = parse_yaml(project_template("each", "cohort").encode(), name="template")
+        projects.create(s, document | {"people": ["rita"], "approval": "each", "title": HOSTILE})
+        with opened(vault, factor=PassphraseFactor.from_text(WHO["bob"]), principal="bob") as bob:
+            projects.change(bob, "each", "approve")
+            asked = requests.Spec(regions=("22:1-1200",))
+            names["request"] = requests.submit(bob, "each", "cohort", kind=RequestKind.RECORDS, spec=asked).request_id
+            names["second"] = requests.submit(bob, "each", "cohort", kind=RequestKind.RECORDS, spec=asked).request_id
+            projects.create(bob, document | {"code": "draft", "title": "Draft of bob"})
+    return names
 
 
 @contextmanager

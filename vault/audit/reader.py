@@ -86,12 +86,12 @@ class LogReader:
         with self.database.read() as tx:
             return last_note(tx, part.base if part else newest_log(tx).base)
 
-    def checkpoints(self, part: LogPart | None = None) -> list[str]:
-        """Every signed note of a log (default: the newest log), oldest first."""
+    def checkpoints(self, part: LogPart | None = None, *, newest: int | None = None) -> list[str]:
+        """Every signed note of a log (default: the newest log), or its ``newest`` ones, oldest first."""
         with self.database.read() as tx:
             base = part.base if part else newest_log(tx).base
             query = select(AuditCheckpointRow.note).where(AuditCheckpointRow.base == base)
-            return list(tx.scalars(query.order_by(AuditCheckpointRow.size)))
+            return list(tx.scalars(query.order_by(AuditCheckpointRow.size.desc()).limit(newest)))[::-1]
 
     def root_at(self, size: int) -> bytes | None:
         """32-byte root over the newest log's first ``size`` entries; None if it has fewer. Raises IntegrityError (``log_incomplete``)."""

@@ -11,45 +11,52 @@ from vault.files.plain_text import html_text
 
 WIDTH = 760
 _LABEL = 220  # width of the names beside ranked bars
+_WIDEST = 48  # of a vertical bar
 _ROW = 24  # height of a row
 _DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 
 
-def columns(values: Sequence[tuple[str, int]], *, title: str, height: int = 200) -> str:
-    """Vertical bars, one per (label, count); the first and last label are shown, all of them as tooltips."""
+def columns(values: Sequence[tuple[str, int]], *, title: str, height: int = 200, width: int = WIDTH) -> str:
+    """Vertical bars, one per (label, count); the first and last label are shown, all of them as tooltips. A narrow one can be read on a phone."""
     if not values:
         return nothing()
     top, left, bottom = max(count for _, count in values) or 1, 44, 26
-    step = (WIDTH - left) / len(values)
-    parts = [line(left, y, WIDTH, y) + text(left - 6, y + 4, f"{n:,}", "end") for y, n in _scale(top, height - bottom)]
+    step = (width - left) / len(values)
+    parts = [line(left, y, width, y) + text(left - 6, y + 4, f"{n:,}", "end") for y, n in _scale(top, height - bottom)]
     for i, (label, count) in enumerate(values):
         tall = (height - bottom - 12) * count / top
-        x, y = left + i * step, height - bottom - tall
+        broad = min(max(step * 0.8, 0.5), _WIDEST)
+        x, y = left + i * step + (step - broad) / 2, height - bottom - tall
         parts.append(
-            f'<rect class="bar" x="{x + step * 0.1:.1f}" y="{y:.1f}" width="{max(step * 0.8, 0.5):.1f}" height="{tall:.1f}">'
+            f'<rect class="bar" x="{x:.1f}" y="{y:.1f}" width="{broad:.1f}" height="{tall:.1f}">'
             f"<title>{html_text(label)}: {count:,}</title></rect>"
         )
     parts.append(text(left, height - 8, values[0][0], "start"))
     if len(values) > 1:
-        parts.append(text(WIDTH, height - 8, values[-1][0], "end"))
-    return svg(title, height, parts)
+        parts.append(text(width, height - 8, values[-1][0], "end"))
+    return svg(title, height, parts, width=width)
 
 
-def ranked(values: Sequence[tuple[str, int]], *, title: str, most: int = 12) -> str:
-    """Horizontal bars, one per (label, count), which are sorted; those after the first ``most`` are summed in a last bar."""
+def ranked(values: Sequence[tuple[str, int]], *, title: str, most: int = 12, width: int = WIDTH) -> str:
+    """Horizontal bars, one per (label, count), which are sorted; those after the first ``most`` are summed in a last bar.
+
+    A narrow one can be read on a phone.
+    """
     if not values:
         return nothing()
     shown = list(values[:most])
     if rest := sum(count for _, count in values[most:]):
         shown.append((f"{len(values) - most} others", rest))
     top = max(count for _, count in shown) or 1
+    names = min(_LABEL, width * 2 // 5)
+    letters = 34 * names // _LABEL
     parts = []
     for i, (label, count) in enumerate(shown):
-        y, wide = i * _ROW, (WIDTH - _LABEL - 70) * count / top
-        parts.append(text(_LABEL - 8, y + 16, label if len(label) <= 34 else f"{label[:33]}…", "end", hint=label))
-        parts.append(f'<rect class="bar" x="{_LABEL}" y="{y + 4}" width="{max(wide, 1):.1f}" height="{_ROW - 8}"/>')
-        parts.append(text(_LABEL + wide + 6, y + 16, f"{count:,}", "start"))
-    return svg(title, len(shown) * _ROW + 2, parts)
+        y, wide = i * _ROW, (width - names - 70) * count / top
+        parts.append(text(names - 8, y + 16, label if len(label) <= letters else f"{label[: letters - 1]}…", "end", hint=label))
+        parts.append(f'<rect class="bar" x="{names}" y="{y + 4}" width="{max(wide, 1):.1f}" height="{_ROW - 8}"/>')
+        parts.append(text(names + wide + 6, y + 16, f"{count:,}", "start"))
+    return svg(title, len(shown) * _ROW + 2, parts, width=width)
 
 
 def hours(grid: Sequence[Sequence[int]], *, title: str, working: range) -> str:

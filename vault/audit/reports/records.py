@@ -102,6 +102,7 @@ class Filter:
 
     who: str | None = None  # the actor, or the person that a steward claims to act for
     act: str | None = None  # an act ("extract.intent") or a kind of act ("extract")
+    acts: frozenset[str] | None = None  # any of these acts
     outcome: str | None = None
     project: str | None = None
     purpose: str | None = None  # a DUO term of the entry, case-insensitive
@@ -121,6 +122,7 @@ class Filter:
             and (self.among is None or record.index in self.among)
             and self.who in {None, record.actor, record.asserted_for}
             and (self.act is None or record.act == self.act or str(record.act).startswith(f"{self.act}."))
+            and (self.acts is None or record.act in self.acts)
             and self.outcome in {None, record.outcome}
             and self.project in {None, record.project}
             and self.request in {None, record.request}

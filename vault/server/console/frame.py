@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from importlib import resources
 from typing import Any
@@ -131,18 +131,6 @@ def _shown(value: object) -> object:
     return printable(value) if type(value) is str else "" if value is None else value
 
 
-def _second(time: str) -> str:
-    """An RFC 3339 time to the second."""
-    return time[:19].replace("T", " ")
-
-
-def _tally(counts: Mapping[str, int] | Sequence[str]) -> str:
-    """Codes with their numbers, or codes alone, in words."""
-    if isinstance(counts, Mapping):
-        return ", ".join(f"{code.replace('_', ' ')} {n:,}" for code, n in counts.items())
-    return ", ".join(code.replace("_", " ") for code in counts)
-
-
 _TEMPLATES = jinja2.Environment(
     loader=jinja2.PackageLoader(__package__ or __name__, "templates"),
     autoescape=True,
@@ -151,4 +139,4 @@ _TEMPLATES = jinja2.Environment(
     trim_blocks=True,
     lstrip_blocks=True,
 )
-_TEMPLATES.filters.update(second=_second, tally=_tally, lines=lines)
+_TEMPLATES.filters.update(lines=lines)

@@ -15,7 +15,8 @@ from vault.audit.reports import record_pages
 from vault.audit.reports.records import Filter, Record, record_of
 from vault.crypto.keystore import Branch
 from vault.errors import InputError
-from vault.server.console.frame import Answer, Badge, ConsolePage, Download, Link
+from vault.server.console import cells
+from vault.server.console.frame import Answer, Badge, ConsolePage, Download
 from vault.server.console.visits import Visit
 from vault.session.time_zone import instant_in
 from vault.session.unlocked_vault import UnlockedVault
@@ -28,7 +29,7 @@ _OUTCOMES = {"done": "good", "intent": "plain", "refused": "bad", "failed": "bad
 def entries(visit: Visit) -> Answer:
     """The log, the newest entry first, by filters and from a number on."""
     asked = {name: visit.query.get(name, "")[:200] for name in _FILTERS}
-    start, upwards = _number(visit.query, "from"), _number(visit.query, "after")
+    start, upwards = cells.number(visit.query.get("from", "")), cells.number(visit.query.get("after", ""))
     with visit.looking(Action.AUDIT_READ):
         wanted = _filter(visit.vault, asked)
         if upwards is not None:
@@ -127,9 +128,8 @@ def instant(vault: UnlockedVault, text: str, *, after: bool = False) -> datetime
 
 
 def _row(record: Record) -> tuple[object, ...]:
-    who = f"{record.actor} for {record.asserted_for}" if record.asserted_for else record.actor
     return (
-        Link(f"/log/{record.index}", f"{record.index:,}"), record.time[:19].replace("T", " "), who, record.act, _outcome(record),
+        cells.entry(record.index), cells.second(record.time), cells.by(record.actor, record.asserted_for), record.act, _outcome(record),
         record.project, f"{record.subjects:,}" if record.subjects else "", ", ".join(record.reasons),
     )  # fmt: skip
 
@@ -165,11 +165,6 @@ def _written(value: object) -> str:
     if isinstance(value, Mapping):
         return ", ".join(f"{name} {_written(item)}" for name, item in value.items())
     return ", ".join(map(_written, value)) if isinstance(value, list | tuple) else str(value)
-
-
-def _number(query: Mapping[str, str], name: str) -> int | None:
-    text = query.get(name, "")
-    return int(text) if text.isascii() and text.isdecimal() and len(text) < 16 else None
 
 
 def _address(kept: Mapping[str, str], name: str = "", number: int | None = None) -> str:

@@ -7,7 +7,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from vault.server.console import frame, log_pages, login
+from vault.server.console import frame, log_pages, login, oversight, overview
 from vault.server.console.frame import Redirection
 from vault.server.console.sections import sections
 from vault.server.console.sessions import Sessions
@@ -32,6 +32,12 @@ def _routes() -> list[Route]:
         Route(f"{prefix}/logout", login.log_out, methods=["POST"], include_in_schema=False),
         Route(f"{prefix}/static/{{name}}", _asset, methods=["GET"], include_in_schema=False),
         page("/", get=_home),
+        page("/overview", get=overview.overview),
+        page("/approvals", get=oversight.approvals),
+        page("/approvals/{code}", get=oversight.approvals_of),
+        page("/disclosures", get=oversight.disclosures_form, post=oversight.disclosures),
+        page("/left", get=oversight.left),
+        page("/checkpoints", get=oversight.checkpoints),
         page("/log", get=log_pages.entries),
         page("/log/{number}", get=log_pages.entry),
         page("/log/{number}/proof", get=log_pages.proof),

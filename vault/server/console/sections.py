@@ -17,7 +17,14 @@ class ConsoleSection:
     act: Action
 
 
-_SECTIONS = (ConsoleSection("/log", "Log", Action.AUDIT_READ),)
+_SECTIONS = (
+    ConsoleSection("/overview", "Overview", Action.AUDIT_REPORT),
+    ConsoleSection("/log", "Log", Action.AUDIT_READ),
+    ConsoleSection("/approvals", "Approvals", Action.AUDIT_APPROVALS),
+    ConsoleSection("/disclosures", "Disclosures", Action.AUDIT_DISCLOSURES),
+    ConsoleSection("/left", "Releases", Action.AUDIT_READ),
+    ConsoleSection("/checkpoints", "Checkpoints", Action.AUDIT_READ),
+)
 
 
 def sections(role: str, may: Callable[[Action], bool]) -> list[ConsoleSection]:

@@ -13,9 +13,12 @@ def chromium():
 
 @pytest.fixture(scope="module")
 def desk(tmp_path_factory):
-    vault, token = consoles.staffed(tmp_path_factory.mktemp("console"))
+    folder = tmp_path_factory.mktemp("console")
+    vault, token = consoles.staffed(folder)
+    names = consoles.worked(vault, folder)
     with pytest.MonkeyPatch.context() as patch:
         consoles.impatient(patch)
         with consoles.running(vault) as it:
             it.tokens["rita"] = token
+            it.names.update(names)
             yield it

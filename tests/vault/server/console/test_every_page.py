@@ -10,6 +10,14 @@ from tests.support import consoles
 from vault.server.console import frame
 
 PAGES = {  # page -> who sees it; others are refused
+    "/overview": {"auditor", "ann"},
+    "/approvals": {"auditor", "ann"},
+    "/approvals/demo": {"auditor", "ann"},
+    "/approvals/each": {"auditor", "ann"},
+    "/disclosures": {"auditor", "ann"},
+    "/left": {"auditor", "ann"},
+    "/left?about=notices": {"auditor", "ann"},
+    "/checkpoints": {"auditor", "ann"},
     "/log": {"auditor", "ann"},
     "/log/3": {"auditor", "ann"},
     "/log/3/proof": {"auditor", "ann"},

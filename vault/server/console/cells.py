@@ -1,0 +1,25 @@
+"""Cells of tables that several pages have."""
+
+from __future__ import annotations
+
+from vault.server.console.frame import Link
+
+
+def entry(index: int) -> Link:
+    """An entry of the log by its number."""
+    return Link(f"/log/{index}", f"{index:,}")
+
+
+def second(time: str) -> str:
+    """An RFC 3339 time to the second."""
+    return time[:19].replace("T", " ")
+
+
+def by(who: str | None, asserted_for: str | None) -> str:
+    """Who acted, and for whom where that is somebody else."""
+    return f"{who} for {asserted_for}" if asserted_for else who or ""
+
+
+def number(text: str) -> int | None:
+    """A number of an address; None for anything else."""
+    return int(text) if text.isascii() and text.isdecimal() and len(text) < 16 else None
