@@ -29,6 +29,15 @@ def serve(
     spool: Annotated[
         Path | None, typer.Option(metavar="DIR", help="Where extracts lie until they are fetched; else in the vault's folder.")
     ] = None,
+    allow_origin: Annotated[
+        list[str] | None, typer.Option(metavar="URL", help="Web pages of this origin may ask for streams (igv.js); repeatable.")
+    ] = None,
+    public_url: Annotated[
+        str | None,
+        typer.Option(
+            metavar="URL", help="Where clients reach this server, for the addresses in tickets, if a proxy is before it."
+        ),
+    ] = None,
     start_sealed: Annotated[
         bool, typer.Option("--sealed", help="Begin without keys; POST /v1/sys/unseal brings them, over TLS or the socket.")
     ] = False,
@@ -43,13 +52,24 @@ def serve(
     from cli.errors import tell_unseen
     from vault.server.listening import Listening, parse
     from vault.server.listening import serve as listen_on
+    from vault.server.origins import parse as origin
     from vault.server.seal import Seal
     from vault.session.settings import read_settings
 
     folder = context.vault_folder()
     read_settings(folder)
     host, port = parse(listen)
-    where = Listening(host=host, port=port, unix=unix, tls_cert=tls_cert, tls_key=tls_key, client_ca=client_ca, rate=rate)
+    where = Listening(
+        host=host,
+        port=port,
+        unix=unix,
+        tls_cert=tls_cert,
+        tls_key=tls_key,
+        client_ca=client_ca,
+        rate=rate,
+        origins=tuple(map(origin, allow_origin or ())),
+        address=None if public_url is None else origin(public_url),
+    )
     where.require_private()
     seal = Seal(folder, context.principal)
     if not start_sealed:

@@ -43,12 +43,18 @@ class Served:
 def staffed(folder: Path) -> str:
     """A vault in an empty folder with a service, and an engine ``matcher`` of the project ``served``; the engine's token."""
     vault = vaults.copy(folder)
+    staff(vault)
+    with opened(vault) as s:
+        return issue(s)
+
+
+def staff(vault: Path) -> None:
+    """A service, two researchers and their project, in a vault that has none."""
     vaults.add_role(vault, Role.SERVICE)
     with opened(vault) as s:
         principals.add(s, "rita", Role.RESEARCHER, None)
         principals.add(s, "rob", Role.RESEARCHER, None)
         vaults.approve(s, "served", "cohort", people=["rita", "rob"])
-        return issue(s)
 
 
 def issue(s: UnlockedVault, who: str = "rita", *scopes: TokenScope, project: str = "served") -> str:

@@ -92,6 +92,11 @@ def give(vault: UnlockedVault, tx: Transaction, accessor: str, asked: StreamAske
     return Secret(access_tokens.spelled(name, secret, _KIND).encode()), _opened(vault, row)
 
 
+def is_ticket(text: str) -> bool:
+    """True for what has the form of a ticket's text; nothing is looked up."""
+    return access_tokens.parse(text, _KIND) is not None
+
+
 def find(vault: UnlockedVault, text: str) -> StreamTicket:
     """The ticket of a text, whether it still holds or not.
 

@@ -12,8 +12,10 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from vault.server.boundary import dressed
 from vault.server.heads import require_plain
+from vault.server.htsget_answers import response_at
 from vault.server.limits import ASKER, Buckets
 from vault.server.metrics import Metrics
+from vault.server.probes import is_probe
 from vault.server.problems import HttpProblem
 
 REQUESTS = 512  # answered at a time; more are told 503
@@ -61,14 +63,15 @@ class Admission:
             self._admit(token, source, begun)
             await self._app(scope, receive, answer)
         except HttpProblem as problem:
-            await problem.response()(scope, receive, answer)
+            await response_at(scope["path"], problem)(scope, receive, answer)
         except Exception as error:  # noqa: BLE001 - the edge: the application has answered 500, and nobody prints the error's own words
             self._tell(error)
         finally:
             self._begun[token] -= 1
             if not self._begun[token]:
                 del self._begun[token]
-            self._settle(token, source, status)
+            if not is_probe(scope["path"], scope["query_string"].decode("latin-1")):
+                self._settle(token, source, status)
             self._metrics.answered(scope, status, time.monotonic() - begun)
 
     def _admit(self, token: str, source: str, now: float) -> None:

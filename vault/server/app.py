@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -16,13 +16,15 @@ from starlette.responses import Response
 
 from vault.access.spool import FOLDER, prepare
 from vault.errors import GenovaultError
-from vault.server import asking, deliveries, engine, panels, receipts, system
+from vault.server import asking, deliveries, engine, htsget, htsget_answers, panels, receipts, system
 from vault.server.boundary import Boundary
 from vault.server.console import frame, routes, visits
 from vault.server.console.sessions import Sessions
 from vault.server.extract_jobs import ExtractJobs
 from vault.server.health import Health
+from vault.server.htsget import Streaming
 from vault.server.metrics import Metrics
+from vault.server.origins import Origins
 from vault.server.problems import HttpProblem, at_boundary, problem_of
 from vault.server.seal import Seal
 from vault.server.spooled_files import Downloads
@@ -59,18 +61,28 @@ _ANSWERS: dict[int | str, dict[str, Any]] = {
 }
 
 
-def application(seal: Seal, sessions: Sessions | None = None, *, spool: Path | None = None) -> FastAPI:
+def application(
+    seal: Seal,
+    sessions: Sessions | None = None,
+    *,
+    spool: Path | None = None,
+    origins: Sequence[str] = (),
+    address: str | None = None,
+) -> FastAPI:
     """The ASGI application over one seal, which it closes at its end. Nothing of a request is printed or kept but by the vault's log.
 
-    ``sessions``: of the console; ``spool``: folder of extracts, else in the vault's. Raises UnavailableError as ``spool.prepare``.
+    ``sessions``: of the console; ``spool``: folder of extracts, else in the vault's. ``origins``: of pages that may read htsget's answers in a browser.
+    ``address``: of the server for its clients, where it is not the one they use. Raises UnavailableError as ``spool.prepare``.
     """
     extracts, downloads = ExtractJobs(seal, prepare(spool or seal.folder / FOLDER)), Downloads()
+    streaming = Streaming(address)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         sweeping = asyncio.create_task(_sweep(extracts))
         async with console.running():
             yield
+        await streaming.tell(seal)
         app.state.health.close()
         sweeping.cancel()
         for ending in (extracts.close, downloads.close, seal.close):
@@ -93,17 +105,20 @@ def application(seal: Seal, sessions: Sessions | None = None, *, spool: Path | N
         document = described()
         for operation in (one for path in document["paths"].values() for one in path.values()):
             operation["responses"].pop("422", None)
+        htsget_answers.describe(document)
         return document
 
     app.openapi = openapi  # type: ignore[method-assign] # how FastAPI lets a description be completed
     app.state.seal, app.state.attempts, app.state.metrics, app.state.health = seal, asyncio.Lock(), Metrics(), Health(seal)
     app.state.extracts, app.state.downloads = extracts, downloads
     app.state.watch = HeadWatch(seal)
+    app.state.streaming = streaming
     app.include_router(system.routes)
-    for room in (engine, panels, asking, receipts, deliveries):
+    for room in (engine, panels, asking, receipts, deliveries, htsget):
         app.include_router(room.routes)
     console = routes.hang_in(app, seal, sessions)
     app.add_middleware(Boundary)
+    app.add_middleware(Origins, allowed=origins)  # outside: errors are read by pages too
     app.add_exception_handler(HttpProblem, _tell)
     app.add_exception_handler(GenovaultError, _tell)
     app.add_exception_handler(RequestValidationError, _tell)
@@ -124,7 +139,7 @@ async def _tell(request: Request, error: Exception) -> Response:
         await at_boundary(request)
     if request.url.path.startswith(f"{frame.PREFIX}/"):
         return visits.problem_page(problem)
-    return problem.response()
+    return htsget_answers.response_at(request.scope["path"], problem)
 
 
 def _problem(error: Exception) -> HttpProblem:

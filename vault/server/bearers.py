@@ -5,7 +5,7 @@ from __future__ import annotations
 from starlette.requests import Request
 
 from policies.token_scopes import TokenScope
-from vault.access import access_tokens
+from vault.access import access_tokens, stream_tickets
 from vault.access.access_tokens import Authenticated
 from vault.audit.actions import Action
 from vault.errors import RefusedError
@@ -15,10 +15,24 @@ from vault.session.unlocked_vault import UnlockedVault
 
 def token_of(request: Request) -> str:
     """Text of the token in the Authorization header. Raises HttpProblem 401."""
-    scheme, _, text = request.headers.get("authorization", "").partition(" ")
-    if scheme.lower() != "bearer" or access_tokens.parse(text.strip()) is None:
+    text = _shown(request)
+    if access_tokens.parse(text) is None:
         raise unauthenticated()
-    return text.strip()
+    return text
+
+
+def ticket_of(request: Request) -> str:
+    """Text of a stream's ticket in the Authorization header. Raises HttpProblem 401."""
+    text = _shown(request)
+    if not stream_tickets.is_ticket(text):
+        raise unauthenticated()
+    return text
+
+
+def _shown(request: Request) -> str:
+    """Whatever is shown as a bearer; empty for anything else."""
+    scheme, _, text = request.headers.get("authorization", "").partition(" ")
+    return text.strip() if scheme.lower() == "bearer" else ""
 
 
 def acting(

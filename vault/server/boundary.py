@@ -8,6 +8,7 @@ from collections.abc import Sequence
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from vault.server.htsget_answers import response_at
 from vault.server.problems import BEGUN, HttpProblem
 
 MAX_BODY = 1 << 20  # bytes of a JSON body
@@ -45,7 +46,7 @@ class Boundary:
         try:
             body = await self._body(scope, receive)
         except HttpProblem as problem:
-            await problem.response()(scope, receive, answer)
+            await response_at(scope["path"], problem)(scope, receive, answer)
             return
         parts = iter([{"type": "http.request", "body": body, "more_body": False}])
 

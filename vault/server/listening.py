@@ -37,7 +37,7 @@ FEWEST_FILES = 4 * REQUESTS  # descriptors: connections, and what each opens of 
 class Listening:
     """Address: ``unix``, a socket's path, or ``host`` and ``port``; certificate and key for TLS; ``client_ca``: whose certificates clients show.
 
-    ``rate``: requests a second of one token.
+    ``rate``: requests a second of one token. ``origins`` and ``address`` as of ``application``.
     """
 
     host: str = "127.0.0.1"
@@ -47,6 +47,8 @@ class Listening:
     tls_key: Path | None = None
     client_ca: Path | None = None
     rate: float = RATE
+    origins: tuple[str, ...] = ()
+    address: str | None = None
 
     def require_private(self) -> None:
         """Refuse to put genotypes on a network in clear.
@@ -85,7 +87,7 @@ def serve(
     """
     listening.require_private()
     _require_files()
-    inner = application(seal, spool=spool)
+    inner = application(seal, spool=spool, origins=listening.origins, address=listening.address)
     config = configuration(Admission(inner, inner.state.metrics, rate=listening.rate, tell=tell), listening)
     try:
         config.load()
