@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import gzip
+import os
 import secrets
 import shutil
 import tempfile
@@ -14,6 +15,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from cli import demo_server
 from cli.context import context_of
 from cli.demo_stage import Stage, environment, forge
 from cli.lazy import group
@@ -26,6 +28,8 @@ if TYPE_CHECKING:
 FORM = "broad-research"
 SPAN = 100_000  # base pairs of the extract
 PANEL = "pgx"
+ENGINE = "matcher"  # the principal that the engine's token is of
+KNOWS = "It sees pseudonyms and genotypes, not people. Where a genotype is missing it says so: unknown is never taken for normal."
 
 app = group("A story that shows the main job.")
 
@@ -81,13 +85,14 @@ def tell(stage: Stage, vcf: Path | None, assembly: str) -> dict[str, object]:
     """Run every step in order; the counts for the JSON document."""
     source = cohort(stage, vcf, assembly)
     fill(stage, source)
-    consents(stage)
+    leaving = consents(stage)
     permitted = project(stage)
     extracted = extract(stage, source)
-    matched = match(stage, source)
+    matched, dropped = match(stage, source, leaving)
     entries = audit(stage)
     caught = tamper(stage)
-    return {"permitted": permitted, "released": extracted, "matched": matched, "entries": entries, "forgeries_caught": caught}
+    counts = {"permitted": permitted, "released": extracted, "matched": matched, "dropped": dropped}
+    return {**counts, "entries": entries, "forgeries_caught": caught}
 
 
 def cohort(stage: Stage, vcf: Path | None, assembly: str) -> DemoSource:
@@ -127,8 +132,8 @@ def fill(stage: Stage, source: DemoSource) -> None:
     )
 
 
-def consents(stage: Stage) -> None:
-    """Mixed answers: seven in ten accept, one declines, two were never asked, one withdraws later."""
+def consents(stage: Stage) -> str:
+    """Mixed answers: seven in ten accept, one declines, two were never asked, one withdraws later; somebody who will withdraw later still."""
     stage.title(4, "Everybody answers for themselves")
     stage.say(
         "Of every ten people seven allow research with their data, one declines, and two have not been asked yet. The form's "
@@ -136,9 +141,10 @@ def consents(stage: Stage) -> None:
     )
     answers = stage.folder / "answers.csv"
     stage.run("consent", "sheet", FORM, "--accept", into=answers)
-    withdrawing = _mix_answers(answers)
+    withdrawing, leaving = _mix_answers(answers)
     stage.run("consent", "import", str(answers), "--form", FORM)
     stage.run("consent", "withdraw", withdrawing)
+    return leaving
 
 
 def project(stage: Stage) -> int:
@@ -146,10 +152,12 @@ def project(stage: Stage) -> int:
     stage.title(5, "A project asks")
     stage.say(
         "A project declares what it wants the data for. Before anything is released the vault says for how many people that is "
-        "allowed, and why not for the others: no answer is a no."
+        "allowed, and why not for the others: no answer is a no. It names who works with the data: Ann, and a matching engine of the clinic's."
     )
     file = stage.folder / "demo.yaml"
+    stage.run("principal", "add", ENGINE, "--role", "researcher")
     stage.run("project", "template", "--code", "demo", "--dataset", "cohort", into=file)
+    file.write_text(file.read_text(encoding="utf-8").replace("# people: [ann]", f"people: [ann, {ENGINE}]"), encoding="utf-8")
     stage.run("project", "create", str(file))
     stage.run("project", "approve", "demo")
     return _number(stage.run("project", "check", "demo"))
@@ -172,19 +180,45 @@ def extract(stage: Stage, source: DemoSource) -> int:
     return len(columns) - 9
 
 
-def match(stage: Stage, source: DemoSource) -> int:
-    """Run the matching engine on a panel view; the number of people with a finding."""
+def match(stage: Stage, source: DemoSource, leaving: str) -> tuple[int, int]:
+    """Run the matching engine on a panel; the number of people with a finding, and of those whom it was told to drop."""
     stage.title(7, "A matching engine looks at medicines")
-    stage.say(
-        "A program of somebody else's asks for four genes of the permitted people. It sees pseudonyms and genotypes, not people. "
-        "Where a genotype is missing it says so: unknown is never taken for normal."
-    )
     stage.run("panel", "create", PANEL, "--loci", str(stage.engine_panel(source.assembly)), "--dataset", "cohort")
-    place = ("--vault", str(stage.vault), "--project", "demo", "--dataset", "cohort", "--panel", PANEL)
-    findings = stage.engine(*place).partition("\n\n")[0].splitlines()[1:]
+    place = ("--project", "demo", "--dataset", "cohort", "--panel", PANEL)
+    if demo_server.can_serve() and leaving:
+        report, dropped = _behind_a_server(stage, place, leaving)
+    else:
+        stage.say(f"A program beside the vault asks for four genes of the permitted people. {KNOWS}")
+        report, dropped = stage.engine("--vault", str(stage.vault), *place), 0
+    findings = report.partition("\n\n")[0].splitlines()[1:]
     people = len({line.split()[0] for line in findings if "Indeterminate" not in line})
     stage.say(f"{people} people have at least one finding. This engine is an example, not for clinical use.")
-    return people
+    return people, dropped
+
+
+def _behind_a_server(stage: Stage, place: tuple[str, ...], leaving: str) -> tuple[str, int]:
+    """The engine with a token alone; what it reports, and how many it was told to drop when somebody withdrew."""
+    stage.say(
+        "The clinic's engine gets no key. A server has a slot of its own, which names nobody, and the engine gets a token for this project: what it may have "
+        "is decided anew at each question. From here on there are two slots, and Ann says which is hers."
+    )
+    key, token = stage.folder / "server.key", stage.folder / "token"
+    stage.run("principal", "add", "server", "--role", "service", "--new-key-file", str(key))
+    stage.echo("export", "GENOVAULT_PRINCIPAL=ann")
+    os.environ["GENOVAULT_PRINCIPAL"] = "ann"
+    stage.run("principal", "token", ENGINE, "--project", "demo", "--scope", "engine", "--expires", "1", into=token)
+    with (
+        demo_server.server(stage, key) as socket,
+        demo_server.engine(stage, socket, "--token-file", str(token), *place, "--follow") as engine,
+    ):
+        stage.say(f"It asks for four genes of the permitted people. {KNOWS}")
+        report = engine.until("waiting for changes")
+        stage.quote(report)
+        stage.say("Now somebody else changes their mind. The engine still holds that person's row, so it is told whose to drop:")
+        stage.run("consent", "withdraw", leaving)
+        told = engine.until("holding")
+        stage.quote(told)
+    return report, told.count("dropped ")
 
 
 def audit(stage: Stage) -> int:
@@ -227,8 +261,8 @@ def _number(printed: str) -> int:
     return int(printed.split(maxsplit=1)[0].replace(",", ""))
 
 
-def _mix_answers(file: Path) -> str:
-    """Rewrite a sheet of acceptances as the story wants it; the person who withdraws later."""
+def _mix_answers(file: Path) -> tuple[str, str]:
+    """Rewrite a sheet of acceptances as the story wants it; the person who withdraws later, and one who does last of all, "" in a small cohort."""
     with file.open(encoding="utf-8", newline="") as stream:
         reader = csv.DictReader(stream)
         rows = list(reader)
@@ -241,7 +275,7 @@ def _mix_answers(file: Path) -> str:
         writer = csv.DictWriter(stream, columns)
         writer.writeheader()
         writer.writerows(kept)
-    return rows[min(6, len(rows) - 1)]["subject"]
+    return rows[min(6, len(rows) - 1)]["subject"], rows[5]["subject"] if len(rows) > 6 else ""
 
 
 def _first_stretch(vcf: Path) -> str:

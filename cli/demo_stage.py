@@ -69,7 +69,7 @@ class Stage:
 
     def run(self, *arguments: str, into: Path | None = None) -> str:
         """Run a command; its stdout. ``into`` keeps stdout in a file. Ends the demo with the command's exit code if it fails."""
-        self._echo("genovault", *arguments, into=into)
+        self.echo("genovault", *arguments, into=into)
         code, out, err = self._invoke(arguments)
         if code:
             sys.stderr.write(err)
@@ -78,26 +78,20 @@ class Stage:
             into.unlink(missing_ok=True)
             write_new(into, out)
         else:
-            self._quote(out)
+            self.quote(out)
         return out
 
     def fail(self, *arguments: str) -> int:
         """Run a command that must not succeed, and show what it says; its exit code."""
-        self._echo("genovault", *arguments)
+        self.echo("genovault", *arguments)
         code, out, err = self._invoke(arguments)
-        self._quote(out + err, style="red")
+        self.quote(out + err, style="red")
         return code
 
     def engine(self, *arguments: str) -> str:
-        """Run the example matching engine as a process of its own, and show what it prints; all of its report.
-
-        Raises:
-            UnavailableError: ``no_example``: the example is not installed.
-        """
-        script = next((folder / "engine.py" for folder in ENGINES if folder.is_dir()), None)
-        if script is None:
-            raise UnavailableError("no_example", "the example matching engine is not installed", hint="run the demo from a clone")
-        self._echo("python", "examples/matching_engine/engine.py", *arguments)
+        """Run the example matching engine as a process of its own, and show what it prints; all of its report. Raises as ``engine_script``."""
+        script = self.engine_script()
+        self.echo("python", "examples/matching_engine/engine.py", *arguments)
         done = subprocess.run(  # noqa: S603 - our own script, no shell
             [sys.executable, str(script), *arguments],
             capture_output=True,
@@ -108,23 +102,32 @@ class Stage:
         if done.returncode:
             sys.stderr.write(done.stderr)
             raise typer.Exit(6)
-        self._quote(done.stdout)
+        self.quote(done.stdout)
         return done.stdout
+
+    def engine_script(self) -> Path:
+        """The example matching engine. Raises UnavailableError ``no_example``: it is not installed."""
+        script = next((folder / "engine.py" for folder in ENGINES if folder.is_dir()), None)
+        if script is None:
+            raise UnavailableError("no_example", "the example matching engine is not installed", hint="run the demo from a clone")
+        return script
 
     def engine_panel(self, assembly: str) -> Path:
         """The loci that the engine asks for."""
         return next(folder for folder in ENGINES if folder.is_dir()) / f"panel.{assembly}.vcf"
 
-    def _echo(self, program: str, *arguments: str, into: Path | None = None) -> None:
+    def echo(self, program: str, *arguments: str, into: Path | None = None, behind: bool = False) -> None:
+        """Show a command line; ``behind``: of a process that runs on."""
         from rich.text import Text
 
         shown = shlex.join([program, *(self._short(argument) for argument in arguments)])
-        self.console.print(Text(f"$ {shown}" + (f" > {into.name}" if into else ""), style="cyan"))
+        self.console.print(Text(f"$ {shown}" + (f" > {into.name}" if into else "") + (" &" if behind else ""), style="cyan"))
 
     def _short(self, argument: str) -> str:
         return argument.removeprefix(f"{self.folder}{os.sep}").removeprefix(f"{ROOT}{os.sep}")
 
-    def _quote(self, text: str, *, style: str = "dim") -> None:
+    def quote(self, text: str, *, style: str = "dim") -> None:
+        """Show what a command printed."""
         from rich.padding import Padding
         from rich.text import Text
 
@@ -154,7 +157,7 @@ def environment(vault: Path, passphrase: str) -> Iterator[None]:
     try:
         yield
     finally:
-        for name in ("GENOVAULT_HOME", "GENOVAULT_PASSPHRASE"):
+        for name in ("GENOVAULT_HOME", "GENOVAULT_PASSPHRASE", "GENOVAULT_PRINCIPAL"):
             os.environ.pop(name, None)
         os.environ |= saved
 

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from pgx import NO_CALL, OTHER, REFERENCE, VARIANT
 
 if TYPE_CHECKING:
+    from vault.client.panel_genotypes import PanelGenotypes
     from vault.genotypes.sites import Sites
     from vault.views.view import View
 
@@ -30,7 +31,7 @@ class Panel:
     phased: NDArray[np.bool_]
 
     @staticmethod
-    def from_view(view: View) -> Panel:
+    def from_view(view: View | PanelGenotypes) -> Panel:
         """The arrays of a view, as ``vault`` hands it out."""
         return Panel(len(view.pseudonyms), view.sites, view.assembly, view.genotypes, view.phased)
 

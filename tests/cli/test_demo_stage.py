@@ -20,7 +20,7 @@ def test_answers_are_mixed_as_the_story_says(tmp_path: Path):
         writer = csv.writer(stream)
         writer.writerow(["subject", "legal_time", "research", "signer", "evidence"])
         writer.writerows([f"SAMPLE_{i}", "2026-01-01", "yes", "", ""] for i in range(1, 31))
-    assert _mix_answers(file) == "SAMPLE_7"
+    assert _mix_answers(file) == ("SAMPLE_7", "SAMPLE_6")
     with file.open(encoding="utf-8", newline="") as stream:
         answers = {row["subject"]: row["research"] for row in csv.DictReader(stream)}
     assert len(answers) == 24
