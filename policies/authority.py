@@ -194,6 +194,8 @@ _SERVED: dict[frozenset[str], tuple[str, ...]] = {
         "extract.outcome",
         "release.show",
         "release.download",
+        "release.notice.issue",
+        "release.notice.acknowledge",
     ),
 }
 
@@ -236,7 +238,8 @@ CHANGES: Mapping[str, frozenset[str]] = MappingProxyType(
         "budget_family": _WHO_COUNTS | {SERVICE},
         "frequency_table": _WHO_COUNTS | {SERVICE},
         "consent_batch": _WHO_KNOWS_PEOPLE,
-        "notice": _WHO_KNOWS_PEOPLE,  # a withdrawal opens them
+        "notice": _WHO_KNOWS_PEOPLE
+        | {SERVICE},  # a withdrawal opens them, and whom they are for acknowledges them through a service
         "resolution": _WHO_KNOWS_PEOPLE,
         "job": _STEWARDS,
         "lease": ROLES - {RESEARCHER},  # an expired one is closed by whoever opens the vault

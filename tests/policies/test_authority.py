@@ -48,7 +48,7 @@ def test_what_decides_is_for_stewards(role, act):
     assert authority.may("steward", act)
 
 
-OWN = {"budget.show", "extract.intent", "release.show"}
+OWN = {"budget.show", "extract.intent", "release.show", "release.notice.issue", "release.notice.acknowledge"}
 """Acts that only a steward does by themselves, and a service for people who may: they look at, or fetch, what is theirs."""
 
 

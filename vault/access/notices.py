@@ -37,7 +37,7 @@ from vault.audit.reports.records import Filter, records
 from vault.errors import InputError, IntegrityError
 from vault.extracts import notice_file
 from vault.files.evidence_files import digest_of
-from vault.ids import SubjectId
+from vault.ids import ProjectId, SubjectId
 from vault.session import approvals
 from vault.session.reasons import require_reason
 from vault.session.unlocked_vault import UnlockedVault
@@ -166,6 +166,11 @@ def escalate(vault: UnlockedVault) -> list[Notice]:
 def list_all(vault: UnlockedVault) -> list[Notice]:
     """All notices, the earliest due first. Raises IntegrityError ``notice_altered``, ``seal_broken``."""
     return _query(vault)
+
+
+def of_project(vault: UnlockedVault, project_id: ProjectId) -> list[Notice]:
+    """Notices of a project, the earliest due first. Raises as ``list_all``."""
+    return _query(vault, NoticeRow.project_id == project_id)
 
 
 def load(vault: UnlockedVault, notice_id: str) -> Notice:

@@ -16,7 +16,7 @@ from starlette.responses import Response
 
 from vault.access.spool import FOLDER, prepare
 from vault.errors import GenovaultError
-from vault.server import asking, deliveries, engine, htsget, htsget_answers, panels, receipts, system
+from vault.server import asking, deliveries, engine, htsget, htsget_answers, notice_routes, panels, receipts, system
 from vault.server.boundary import Boundary
 from vault.server.console import frame, routes, visits
 from vault.server.console.sessions import Sessions
@@ -114,7 +114,7 @@ def application(
     app.state.watch = HeadWatch(seal)
     app.state.streaming = streaming
     app.include_router(system.routes)
-    for room in (engine, panels, asking, receipts, deliveries, htsget):
+    for room in (engine, panels, asking, receipts, deliveries, notice_routes, htsget):
         app.include_router(room.routes)
     console = routes.hang_in(app, seal, sessions)
     app.add_middleware(Boundary)

@@ -10,6 +10,7 @@ from policies.token_scopes import TokenScope
 from vault.access import own_requests
 from vault.audit.actions import Action
 from vault.server.bearers import admitted, token_of
+from vault.server.bodies import PLAIN
 from vault.server.problems import refused
 from vault.server.request_bodies import RequestAsked, RequestBody, RequestsBody, WithdrawalAsked, request_body
 from vault.server.seal import seal_of
@@ -19,7 +20,7 @@ routes = APIRouter(prefix="/v1/requests")
 
 PAGE = 100  # requests of one answer
 
-RequestId = Annotated[str, Path(min_length=1, max_length=64)]
+RequestId = Annotated[str, Path(min_length=1, max_length=64, pattern=PLAIN)]
 
 _LOOKS = (TokenScope.REQUEST, TokenScope.READ, TokenScope.EXTRACT)
 

@@ -6,6 +6,9 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+PLAIN = r"^[A-Za-z0-9][A-Za-z0-9._@-]*$"
+"""Names in addresses: what no client, proxy or folder reads otherwise."""
+
 Name = Annotated[str, Field(min_length=1, max_length=64)]
 Pseudonym = Annotated[str, Field(min_length=1, max_length=64, pattern=r"^[a-z0-9-]+$")]
 

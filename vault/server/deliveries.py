@@ -18,6 +18,7 @@ from vault.audit.actions import Action
 from vault.errors import RefusedError
 from vault.extracts.genotype_files import FileChoice
 from vault.server.bearers import admitted, token_of
+from vault.server.bodies import PLAIN
 from vault.server.extract_jobs import ExtractJobs
 from vault.server.problems import HttpProblem, sealed
 from vault.server.release_bodies import ExtractAsked, ReleaseBody, ReleasesBody, release_body
@@ -27,9 +28,9 @@ from vault.session.unlocked_vault import UnlockedVault
 
 routes = APIRouter(prefix="/v1")
 
-RequestId = Annotated[str, Path(min_length=1, max_length=64)]
-ReleaseId = Annotated[str, Path(min_length=1, max_length=64)]
-FileName = Annotated[str, Path(min_length=1, max_length=120)]
+RequestId = Annotated[str, Path(min_length=1, max_length=64, pattern=PLAIN)]
+ReleaseId = Annotated[str, Path(min_length=1, max_length=64, pattern=PLAIN)]
+FileName = Annotated[str, Path(min_length=1, max_length=120, pattern=PLAIN)]
 
 _LOOKS = (TokenScope.DOWNLOAD, TokenScope.EXTRACT)
 _NOT_READY: dict[int | str, dict[str, Any]] = {

@@ -13,6 +13,7 @@ from vault.access import askable
 from vault.audit.actions import Action
 from vault.server.bearers import admitted, token_of
 from vault.server.bodies import (
+    PLAIN,
     CountsAsked,
     CountsBody,
     MatchAsked,
@@ -29,7 +30,7 @@ from vault.session.unlocked_vault import UnlockedVault
 
 routes = APIRouter(prefix="/v1/projects")
 
-Code = Annotated[str, Path(min_length=1, max_length=64)]
+Code = Annotated[str, Path(min_length=1, max_length=64, pattern=PLAIN)]
 
 
 @routes.get("")

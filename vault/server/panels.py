@@ -20,7 +20,7 @@ from vault.audit.actions import Action
 from vault.gate import PanelRead
 from vault.server import arrow_answers
 from vault.server.bearers import admitted, token_of
-from vault.server.bodies import Genotypes, GenotypesAsked, Name, PanelChangesBody, PanelSites, Site
+from vault.server.bodies import PLAIN, Genotypes, GenotypesAsked, Name, PanelChangesBody, PanelSites, Site
 from vault.server.cursors import MOST_CHARACTERS, PanelCursor, cursor_invalid, cursor_text, read_cursor
 from vault.server.limits import ASKER
 from vault.server.problems import HttpProblem, refused
@@ -33,7 +33,7 @@ routes = APIRouter(prefix="/v1/projects")
 MOST_PEOPLE = 1_000  # of one answer in JSON
 MOST_SETS = 8  # of people in one cursor; then a whole read begins anew
 
-Code = Annotated[str, Path(min_length=1, max_length=64)]
+Code = Annotated[str, Path(min_length=1, max_length=64, pattern=PLAIN)]
 SitesId = Annotated[str, Path(pattern="^[0-9a-f]{64}$")]
 Dataset = Annotated[Name, Query()]
 Since = Annotated[str, Query(min_length=1, max_length=MOST_CHARACTERS)]

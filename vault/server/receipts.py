@@ -26,7 +26,7 @@ _RETRY = {"Retry-After": "1"}
 
 @routes.get(
     "/receipts/{entry}",
-    response_class=PlainTextResponse,
+    response_class=Response,
     responses={
         200: {"content": {"text/plain": {"schema": {"type": "string"}}}, "description": "A tlog-proof."},
         202: {"model": NotSigned, "description": "No signed checkpoint covers the entry yet."},
