@@ -5,6 +5,9 @@ commit and opens the door: it releases the lock, and each waiter passes it to th
 Threads that were just answered tend to return together, so after a group of several the committer waits for as many entries again,
 at most ``LINGER_SECONDS``; after a group of one it does not wait (``docs/design/audit-log.md`` §13).
 
+A guarded entry (``guarded_entries``) is refused by its own guard alone. Programs that wait for nothing post entries: all of a group that wait in one
+event loop are answered by one call into it.
+
 An entry is acknowledged only after its commit. Every other end is an error, and nothing may be released:
 
 * timeout: an entry that no commit has taken is withdrawn and never written; the state of a taken one is unknown;
@@ -16,14 +19,18 @@ Each process has its own committer; the database's write lock orders them.
 
 from __future__ import annotations
 
+import asyncio
 import os
 import threading
 from collections import deque
 from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
 
 from vault.audit.entry import Prepared
+from vault.audit.guarded_entries import Guard, GuardedEntry, Then
 from vault.audit.log import Appended
-from vault.errors import GenovaultError, IntegrityError, UnavailableError
+from vault.errors import GenovaultError, IntegrityError, RefusedError, UnavailableError
 
 MAX_BATCH = 256  # entries in one commit: a larger group only delays its first entry
 MAX_WAITING = 4_096  # entries queued in one process, as the pushback of Tessera (transparency-dev)
@@ -33,28 +40,41 @@ LINGER_SECONDS = 0.002  # the duration of a few commits
 Commit = Callable[[Sequence[Prepared]], list[Appended]]
 """Write entries in order with one commit: ``AuditLog.record_many``."""
 
+GuardedCommit = Callable[[Sequence[GuardedEntry]], list[Appended | GenovaultError]]
+"""Write those whose guards hold: ``guarded_entries.record_guarded``."""
+
 
 class GroupCommitter:
     """The committer of one process. Thread-safe; starts its thread at the first entry, and again in a forked child."""
 
-    def __init__(self, commit: Commit, *, wait: float = WAIT_SECONDS, max_waiting: int = MAX_WAITING) -> None:
-        self._commit = commit
+    def __init__(
+        self,
+        commit: Commit,
+        guarded: GuardedCommit | None = None,
+        *,
+        wait: float = WAIT_SECONDS,
+        max_waiting: int = MAX_WAITING,
+    ) -> None:
+        self._commit, self._guarded = commit, guarded
         self._wait = wait
         self._max_waiting = max_waiting
         self._starting = threading.Lock()
         self._line: _Line | None = None
         self._closed = False
 
-    def record(self, entry: Prepared) -> Appended:
+    def record(self, entry: Prepared, *, guards: Sequence[Guard] = (), then: Then | None = None) -> Appended:
         """Append one entry, durably. Not inside a write transaction of the same database, which would deadlock.
 
+        ``guards``, ``then``: as of ``GuardedEntry``.
+
         Raises:
+            GenovaultError: as its guards.
             UnavailableError: ``log_unavailable``: the entry is not known to be in the log, and nothing may be released;
                 ``log_busy``: the queue is full, and the entry was not queued.
             IntegrityError: as ``AuditLog.append``.
         """
         line = self._current_line()
-        group, place = line.add(entry, self._max_waiting)
+        group, place = line.add(_Waiting(GuardedEntry(entry, guards, then)), self._max_waiting)
         if group.door.acquire(timeout=self._wait):
             group.door.release()  # passes the door to the next waiter
         elif line.withdraw(group, place):
@@ -65,6 +85,21 @@ class GroupCommitter:
         if isinstance(answer, Appended):
             return answer
         raise _copy(answer) from answer
+
+    def post(self, entry: Prepared, *, guards: Sequence[Guard] = (), then: Then | None = None) -> asyncio.Future[Appended]:
+        """Append one entry, and answer the running event loop when it is durable; its error is set where it is not. Arguments as ``record``.
+
+        A future that is cancelled withdraws its entry, unless a commit has taken it.
+
+        Raises:
+            UnavailableError: ``log_busy``, ``log_unavailable``: it was not queued.
+        """
+        loop = asyncio.get_running_loop()
+        future: asyncio.Future[Appended] = loop.create_future()
+        line = self._current_line()
+        group, place = line.add(_Waiting(GuardedEntry(entry, guards, then), loop, future), self._max_waiting)
+        future.add_done_callback(lambda done: line.withdraw(group, place) if done.cancelled() else None)
+        return future
 
     def close(self) -> None:
         """Write the queued entries and end the thread; later entries are refused."""
@@ -84,8 +119,25 @@ class GroupCommitter:
             if self._closed:
                 raise UnavailableError("log_unavailable", "the audit log was closed")
             if self._line is None or self._line.process != os.getpid():
-                self._line = _Line(self._commit)
+                self._line = _Line(self._commit, self._guarded)
             return self._line
+
+
+@dataclass(frozen=True, eq=False)
+class _Waiting:
+    """An entry in the queue. ``future`` of ``loop``: who is answered there, and does not wait at the group's door."""
+
+    guarded: GuardedEntry
+    loop: asyncio.AbstractEventLoop | None = None
+    future: asyncio.Future[Appended] | None = None
+
+    @property
+    def entry(self) -> Prepared:
+        return self.guarded.entry
+
+    @property
+    def is_guarded(self) -> bool:
+        return bool(self.guarded.guards) or self.guarded.then is not None
 
 
 class _Group:
@@ -94,7 +146,7 @@ class _Group:
     __slots__ = ("answers", "door", "entries", "taken")
 
     def __init__(self) -> None:
-        self.entries: list[Prepared | None] = []  # None: withdrawn
+        self.entries: list[_Waiting | None] = []  # None: withdrawn
         self.answers: dict[int, Appended | BaseException] = {}
         self.taken = False
         self.door = threading.Lock()
@@ -104,9 +156,9 @@ class _Group:
 class _Line:
     """Queue of groups and the thread that commits them, in one process."""
 
-    def __init__(self, commit: Commit) -> None:
+    def __init__(self, commit: Commit, guarded: GuardedCommit | None) -> None:
         self.process = os.getpid()
-        self._commit = commit
+        self._commit, self._guarded = commit, guarded
         self._lock = threading.Lock()  # guards the next four attributes, for a few assignments at a time
         self._groups = deque([_Group()])  # the last one is open for entries
         self._waiting = 0  # entries in these groups
@@ -117,7 +169,7 @@ class _Line:
         self.thread = threading.Thread(target=self._serve, name="audit-committer", daemon=True)
         self.thread.start()
 
-    def add(self, entry: Prepared, most: int) -> tuple[_Group, int]:
+    def add(self, entry: _Waiting, most: int) -> tuple[_Group, int]:
         """Queue an entry; returns its group and place. Raises UnavailableError (``log_busy``, ``log_unavailable``)."""
         with self._lock:
             if self._ended:
@@ -160,6 +212,7 @@ class _Line:
             places = [place for place, entry in enumerate(group.entries) if entry is not None]
             self._write(group, places)
             group.door.release()
+            _tell(group)
             last = len(places)
 
     def _gathered(self, last: int) -> _Group | None:
@@ -190,9 +243,9 @@ class _Line:
             return
         entries = [entry for place in places if (entry := group.entries[place]) is not None]
         try:
-            group.answers.update(zip(places, self._commit(entries), strict=True))
-        except IntegrityError as error:
-            if len(places) > 1:  # an entry that is stored already must not fail its neighbours
+            group.answers.update(zip(places, self._committed(entries), strict=True))
+        except (IntegrityError, RefusedError) as error:
+            if len(places) > 1:  # an entry that is stored already, or whose own work fails, must not fail its neighbours
                 for place in places:
                     self._write(group, [place])
                 return
@@ -200,8 +253,34 @@ class _Line:
         except BaseException as error:  # noqa: BLE001 - every waiter needs an answer
             group.answers.update(dict.fromkeys(places, error))
 
+    def _committed(self, entries: Sequence[_Waiting]) -> Sequence[Appended | GenovaultError]:
+        if self._guarded is not None and any(one.is_guarded for one in entries):
+            return self._guarded([one.guarded for one in entries])
+        return self._commit([one.entry for one in entries])
 
-def _copy(error: BaseException) -> GenovaultError:
+
+def _tell(group: _Group) -> None:
+    """Answer the event loops in which entries of a group are waited for, each by one call."""
+    by_loop: dict[asyncio.AbstractEventLoop, list[tuple[asyncio.Future[Appended], Appended | BaseException | None]]] = {}
+    for place, one in enumerate(group.entries):
+        if one is not None and one.loop is not None and one.future is not None:
+            by_loop.setdefault(one.loop, []).append((one.future, group.answers.get(place)))
+    for loop, answered in by_loop.items():
+        with suppress(RuntimeError):  # the loop was closed: nobody waits any more
+            loop.call_soon_threadsafe(_resolve, answered)
+
+
+def _resolve(answered: Sequence[tuple[asyncio.Future[Appended], Appended | BaseException | None]]) -> None:
+    for future, answer in answered:
+        if future.done():
+            continue
+        if isinstance(answer, Appended):
+            future.set_result(answer)
+        else:
+            future.set_exception(_copy(answer))
+
+
+def _copy(error: BaseException | None) -> GenovaultError:
     """A copy of an error for one more thread: an exception object keeps the traceback of a single one."""
     if isinstance(error, GenovaultError):
         return type(error)(error.code, error.message, hint=error.hint)

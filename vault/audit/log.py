@@ -123,12 +123,12 @@ class AuditLog(LogReader):
         except exc.IntegrityError:
             raise head_altered() from None
 
-    def append_many(self, tx: Transaction, events: Sequence[Event | Prepared]) -> list[Appended]:
-        """Append several entries, in order, with one head update. Raises as ``append``."""
+    def append_many(self, tx: Transaction, events: Sequence[Event | Prepared], *, old: LogHead | None = None) -> list[Appended]:
+        """Append several entries, in order, with one head update. ``old``: the head, read in this transaction. Raises as ``append``."""
         batch = [event if isinstance(event, Prepared) else self.prepare(event) for event in events]
         hashes = [leaf_hash(prepared.leaf) for prepared in batch]
         ids = [event_id_bytes(prepared.event_id) for prepared in batch]
-        old = read_head(tx, self._seal)
+        old = old or read_head(tx, self._seal)
         new = LogHead(old.base, old.tree.extend(hashes), old.state)
         numbered = list(enumerate(batch, old.end))
         leaves = [entry.leaf for entry in batch]
@@ -158,9 +158,21 @@ class AuditLog(LogReader):
         Raises as ``record``.
         """
         batch = [event if isinstance(event, Prepared) else self.prepare(event) for event in events]
+        return self.record_settled(batch, lambda _tx, _head: batch) if batch else []
+
+    def record_settled(
+        self,
+        batch: Sequence[Prepared],
+        settle: Callable[[Transaction, LogHead], Sequence[Prepared]],
+        finish: Callable[[Transaction, Sequence[Appended]], None] = lambda _tx, _appended: None,
+    ) -> list[Appended]:
+        """As ``record_many``, of those of some entries that ``settle`` chooses in the transaction itself. ``finish``: what else it writes, behind them."""
         try:
             with self.database.write() as tx:
-                appended = self.append_many(tx, batch)
+                head = read_head(tx, self._seal)
+                batch = settle(tx, head)
+                appended = self.append_many(tx, batch, old=head) if batch else []
+                finish(tx, appended)
         except UnavailableError as error:
             found = self._read_back(batch)
             if found is None:

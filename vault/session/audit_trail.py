@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import copy
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
@@ -15,6 +16,7 @@ from vault.audit.actions import Action, ActorKind, Outcome
 from vault.audit.anchors import Anchor
 from vault.audit.committer import GroupCommitter
 from vault.audit.entry import Actor, Event, Prepared
+from vault.audit.guarded_entries import Guard, GuardedEntry, Then, record_guarded
 from vault.audit.head_seal import HeadSeal
 from vault.audit.log import Appended, AuditLog
 from vault.audit.note import ED25519, VerifierKey
@@ -80,7 +82,7 @@ class AuditTrail:
         self.person: OnBehalf | None = None
         self.newest: Appended | None = None  # the last entry of this trail; of a served person their own
         self.log = self._new_log()
-        self._committer = GroupCommitter(self._commit_entries)
+        self._committer = GroupCommitter(self._commit_entries, self._commit_guarded)
 
     def acting(self, person: OnBehalf) -> AuditTrail:
         """The trail of what this service does in a person's name: its entries say so, and its acts are those that a service may do for them."""
@@ -127,6 +129,14 @@ class AuditTrail:
         with self._books.read() as tx:
             self._standing(tx.scalars(select(VaultRow.keystore_seq)).one())
         return self._committer.record(entry)
+
+    def record_guarded(self, entry: Prepared, *, guards: Sequence[Guard], then: Then | None = None) -> Appended:
+        """Append a prepared entry that is written only while its guards hold (``guarded_entries``). Raises as ``GroupCommitter.record``."""
+        return self._committer.record(entry, guards=guards, then=then)
+
+    def post(self, entry: Prepared, *, guards: Sequence[Guard], then: Then | None = None) -> asyncio.Future[Appended]:
+        """As ``record_guarded``, answered in the running event loop. Raises as ``GroupCommitter.post``."""
+        return self._committer.post(entry, guards=guards, then=then)
 
     def event(
         self,
@@ -245,6 +255,9 @@ class AuditTrail:
 
     def _commit_entries(self, batch: Sequence[Prepared]) -> list[Appended]:
         return self.log.record_many(batch)  # of the log as it then is: ``use`` may have replaced it
+
+    def _commit_guarded(self, group: Sequence[GuardedEntry]) -> list[Appended | GenovaultError]:
+        return record_guarded(self.log, group)
 
     def _sign_head(self, *signers: SigningKey) -> str:
         note = self.log.checkpoint(*signers, trusted=self.log_keys(), outdated=self._outdated)
