@@ -144,7 +144,9 @@ _TABLE: dict[frozenset[str], tuple[str, ...]] = {
     ),
     _WHO_ASKS: (
         "view.intent",
+        "view.read",
         "view.changes",
+        "panel.settle",
         "request.submit",
         "request.withdraw",
         "request.show",
@@ -176,7 +178,9 @@ _SERVED: dict[frozenset[str], tuple[str, ...]] = {
     frozenset({ENGINE, RESEARCHER}): (
         "view.intent",
         "view.outcome",
+        "view.read",
         "view.changes",
+        "panel.settle",
         "view.match.intent",
         "view.match.outcome",
         "counts.answer",

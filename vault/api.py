@@ -65,6 +65,8 @@ class Vault:
         asked = _asked_regions(regions)
         _require_texts(project=project, dataset=dataset, panel="" if panel is None else panel)
         _require_texts(**{f"regions[{at}]": region for at, region in enumerate(asked)})
+        if panel is not None and not asked:
+            return gate.read_panel(self._opened, project=project, dataset=dataset, panel=panel).view
         return gate.view(self._opened, project=project, dataset=dataset, panel=panel, regions=asked)
 
     def match(self, *, project: str, dataset: str, panel: str, criteria: str) -> MatchAnswer:

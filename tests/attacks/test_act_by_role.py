@@ -307,6 +307,7 @@ def functions(s, names, folder):
         "request.deny": lambda: requests.deny(s, names["request"], "x"),
         "view.intent": lambda: gate.view(s, project="demo", dataset="cohort"),
         "view.changes": lambda: gate.changes(s, **FOR_THE_PANEL, since_people=[bytes(32)], since_rows=""),
+        "view.read": lambda: gate.read_panel(s, **FOR_THE_PANEL),
         "stream.ticket": lambda: gate.stream_ticket(s, StreamAsked("demo", "cohort"), accessor="x"),
         "extract.intent": lambda: gate.extract(s, names["request"], folder / "out"),
         **after_release.functions(s, names),
@@ -358,6 +359,7 @@ WITHIN = {
     "job.done",
     "release.notice.late",
     "release.notice.call_off",
+    "panel.settle",
 } | {
     f"{what}.outcome" for what in ("view", "view.match", "extract")
 }  # acts of opening, making and restoring a vault, or the ends of others

@@ -171,7 +171,10 @@ def test_whatever_the_reason_an_engine_hears_one_sentence(small):
     with opened(small) as s:
         leaves = [decode_leaf(entry.leaf) for entry in s.trail.log.entries()]
     logged = {
-        code for leaf in leaves if leaf["actor"]["kind"] == "engine" and leaf["act"] == "view.intent" for code in leaf["reasons"]
+        code
+        for leaf in leaves
+        if leaf["actor"]["kind"] == "engine" and leaf["act"] in ("view.intent", "view.read")
+        for code in leaf["reasons"]
     }
     assert {"project_unknown", "dataset_unknown", "panel_unknown", "project_not_approved", "group_too_small"} <= logged
 

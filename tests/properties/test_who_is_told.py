@@ -26,10 +26,26 @@ from vault.subjects.references import resolve
 
 PEOPLE = PERMITTED[:3]  # whom the steps are about; the others stay, so that there is always somebody to release
 YES = {"research_use": "yes", "recontact": "yes"}
-ACTS = ("extract", "once", "view", "stop", "delete", "contact", "restrict", "lift", "accept", "correct", "erase", "ack", "reopen")
+ACTS = (
+    "extract",
+    "once",
+    "view",
+    "read",
+    "one",
+    "stop",
+    "delete",
+    "contact",
+    "restrict",
+    "lift",
+    "accept",
+    "correct",
+    "erase",
+    "ack",
+    "reopen",
+)
 STEPS = st.lists(
     st.tuples(st.sampled_from((*ACTS, "run", "renew", "reissue")), st.sampled_from(PEOPLE)), min_size=4, max_size=14
-).map(lambda steps: [("extract", PEOPLE[0]), ("view", PEOPLE[0]), *steps])
+).map(lambda steps: [("extract", PEOPLE[0]), ("one", PEOPLE[1]), ("view", PEOPLE[0]), *steps])
 
 
 @dataclass
@@ -58,10 +74,12 @@ def step(s, told, act, person, folder):
         project = "demo" if act == "extract" else "once"
         made = gate.extract(s, vaults.ask(s, project=project), folder / s.random(6).hex())
         released(s, told, made.release_id, made.release_id, project)
-    elif act == "view":
-        gate.view(s, project="demo", dataset="cohort", panel="pgx")
+    elif act in {"view", "read"}:
+        (gate.view if act == "view" else gate.read_panel)(s, project="demo", dataset="cohort", panel="pgx")
         (held,) = holdings.list_all(s)
         released(s, told, held.holding_id, "", "demo")
+    elif act == "one":
+        read_of(s, told, person)
     elif act == "reissue":
         made_anew(s, told, folder)
     elif act == "run":
@@ -74,6 +92,19 @@ def step(s, told, act, person, folder):
             (notices.acknowledge if act == "ack" else notices.reopen)(s, notice.notice_id, reason="as they wrote")
     elif person not in told.erased:
         of_person(s, told, act, person)
+
+
+def read_of(s, told, person):
+    """A read of one person alone, by name; of nobody where they may not be held."""
+    name = "demo-nobody"
+    if person not in told.erased:
+        version = release_names.newest_version(s, projects.load(s, "demo"))
+        (name,) = release_names.names_told(s, projects.load(s, "demo"), "", [resolve(s, person)], version=version)
+    found = gate.read_panel(s, project="demo", dataset="cohort", panel="pgx", pseudonyms=[name]).view.pseudonyms
+    assert (found == (name,)) is told.may_be_held(person)
+    if found:
+        (held,) = holdings.list_all(s)
+        told.out.setdefault(held.holding_id, {}).setdefault(person, set()).add(name)
 
 
 def made_anew(s, told, folder):
@@ -158,11 +189,16 @@ def test_every_step_is_taken_once():
         "correct",
         "contact",
         "view",
+        "one",
         "renew",
+        "one",
+        "read",
         "extract",
         "once",
         "stop",
+        "one",
         "erase",
+        "one",
         "run",
     )
     play([("extract", PEOPLE[0]), ("view", PEOPLE[0]), *((act, PEOPLE[0]) for act in everything)])

@@ -95,6 +95,7 @@ def rich(folder: Path) -> Rich:
         rulings.rule(s, "demo", "COL", reason="taken back", allows=False)
         access_tokens.revoke(s, access_tokens.list_all(s)[0].accessor)
         gate.view(s, project="demo", dataset="cohort")
+        gate.read_panel(s, project="demo", dataset="cohort", panel="pgx")
     with opened(here) as s:
         released = released_by(s)
     return Rich(here, folder / "earlier", released)

@@ -1,6 +1,6 @@
 """Accounting of disclosures (45 CFR 164.528, GDPR Art. 15): each access to one subject's genotypes, from the log alone.
 
-An access is an intent and its outcome. ``done`` was disclosed, whatever a later entry says; ``refused``, ``failed`` and ``aborted`` were
+An access is an intent and its outcome, or a read, which is one entry that says ``done``. ``done`` was disclosed, whatever a later entry says; ``refused``, ``failed`` and ``aborted`` were
 not, because nothing becomes visible before the outcome is in the log. An intent without an outcome counts as disclosed (``assumed``); of counts
 and frequencies it does not: they leave in the transaction of their outcome (``aborted``).
 Erasure destroys the link from subject to entries: earlier disclosures stay in the log and are linked to no one.
@@ -28,6 +28,7 @@ from vault.subjects import references, registrations
 DISCLOSED, ASSUMED = Outcome.DONE.value, "assumed"
 _KINDS = {
     Action.VIEW_INTENT.value: "view",
+    Action.VIEW_READ.value: "view",
     Action.EXTRACT_INTENT.value: "extract",
     Action.MATCH_INTENT.value: "matching",
     Action.COUNTS_ANSWER.value: "counts",

@@ -1,20 +1,24 @@
 """Holdings: what a principal's program has received of a panel in a project, as the sets of people in its views.
 
-A view adds a row only where nobody received this very set before, so that a program which asks all day long leaves one. Rows are sealed;
-a row that was taken out is found, because each view is in the book of releases and in the log.
+An access adds a row only where nobody received this very set before, and a guarded read only where it brings somebody whom the holding
+has not, so that a program which asks all day long leaves one. Rows are sealed; a row that was taken out is found, because each access is in
+the log, and each but the reads in the book of releases.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 
 from sqlalchemy import bindparam, select
 
-from vault.access import releases
+from vault.access import read_terms, releases
+from vault.access.read_terms import ReadTerms
 from vault.access.scope import AccessScope
+from vault.audit.actions import Action, Outcome
 from vault.audit.log import Appended
-from vault.audit.reports.records import record_of
+from vault.audit.reports.records import Filter, Record, record_of, records
 from vault.crypto.context import encode_context
 from vault.crypto.primitives import sha256
 from vault.errors import IntegrityError
@@ -27,13 +31,14 @@ from vault.storage.database import Transaction
 
 SEALED = SealedRecord("holding")
 _KEY = ("project_id", "holder", "panel_id", "names", "subject_set")
+_Own = tuple[object, ...]  # values of _KEY
 _KNOWN = Statement(select(HoldingRow.names).where(*(getattr(HoldingRow, name) == bindparam(f"b_{name}") for name in _KEY)))
 
 
 @dataclass(frozen=True)
 class Holding:
     """What one principal holds of a panel's version in a project. ``sets``: version of the key of
-    the names and digest of each set of people -> the view that brought it first.
+    the names and digest of each set of people -> the release that brought it first, or the entry of the read that did.
     """
 
     holding_id: str
@@ -51,10 +56,24 @@ def is_held(scope: AccessScope) -> bool:
 
 
 def note(tx: Transaction, vault: UnlockedVault, scope: AccessScope, intent: Appended, release_id: str, *, names: int) -> None:
-    """Add a view to what whoever acts holds, in the transaction of its outcome. ``names``: version of the key of its pseudonyms."""
-    if scope.panel is None or not is_held(scope):
-        return
-    own = (scope.project.project_id, vault.principal, scope.panel.panel_id, names, intent.subject_set)
+    """Add an access to what whoever acts holds, in the transaction of its outcome. ``names``: version of the key of its pseudonyms."""
+    if scope.panel is not None and is_held(scope):
+        _add(tx, vault, (scope.project.project_id, vault.principal, scope.panel.panel_id, names, intent.subject_set), release_id)
+
+
+def note_read(tx: Transaction, vault: UnlockedVault, terms: ReadTerms, read: Appended) -> None:
+    """Add a read to what whoever acts holds, with its terms, in the transaction of its entry."""
+    read_terms.keep(tx, vault, terms)
+    _add(tx, vault, (terms.project_id, vault.principal, terms.panel_id, terms.names, read.subject_set), read.event_id)
+
+
+def sets_of(tx: Transaction, *, project_id: bytes, holder: str, panel_id: bytes, names: int) -> list[bytes]:
+    """Digests of the sets of people that a principal received of a panel's version under a version of the key of the names."""
+    own = {"project_id": project_id, "holder": holder, "panel_id": panel_id, "names": names}
+    return list(tx.scalars(select(HoldingRow.subject_set).filter_by(**own)))
+
+
+def _add(tx: Transaction, vault: UnlockedVault, own: tuple[ProjectId, str, bytes, int, bytes], release_id: str) -> None:
     if not _KNOWN.rows(tx, **{f"b_{name}": value for name, value in zip(_KEY, own, strict=True)}):
         row = HoldingRow(**dict(zip(_KEY, own, strict=True)), release_id=release_id)
         row.sealed = SEALED.seal(vault.records, _record_id(row), {}, standing=_standing(row))
@@ -104,8 +123,9 @@ def faults(vault: UnlockedVault) -> list[str]:
     viewed = [view for view in releases.list_all(vault) if view.state == releases.RELEASED and is_panel_view(view)]
     viewed.sort(key=lambda view: view.outcome_index or 0)
     entries = vault.trail.log.entries_with([view.intent_event for view in viewed])
-    expected: dict[tuple[object, ...], str] = {}
-    found, held = [], dict[tuple[object, ...], str]()
+    reads = list(records(vault.trail.log, Filter(act=Action.VIEW_READ.value, outcome=Outcome.DONE.value)))
+    expected: dict[_Own, str] = {}
+    found, held = read_terms.faults(vault, map(read_terms.named_by, reads)), dict[_Own, str]()
     with vault.books.read() as tx:
         for row in tx.scalars(select(HoldingRow)):
             try:
@@ -114,11 +134,17 @@ def faults(vault: UnlockedVault) -> list[str]:
                 found.append(f"what {row.holder} holds of a panel is not as it was sealed")
             held[tuple(getattr(row, name) for name in _KEY)] = row.release_id
         panels = {str(view.content.asked["panel"]): panel_of(tx, view.content.asked) for view in viewed}
+        try:
+            terms = read_terms.by_ids(tx, vault, map(read_terms.named_by, reads))
+        except IntegrityError:
+            return found
     for view in viewed:
         entry, panel = entries.get(view.intent_event), panels[str(view.content.asked["panel"])]
         holder = "" if entry is None else record_of(entry).receiver
         expected.setdefault((view.project_id, holder, panel, view.content.names, view.subject_set), view.release_id)
-    differing = len(dict(expected.items() ^ held.items()))
+    by_read = {key for key, first in held.items() if not first.startswith("rel-")}
+    released = {key: first for key, first in held.items() if key not in by_read}
+    differing = len(dict(expected.items() ^ released.items()).keys() - by_read) + _reads_differing(vault, reads, terms, held)
     return [
         *found,
         *([f"{differing} sets of people that programs received are not in holdings as the log tells"] if differing else []),
@@ -129,6 +155,36 @@ def is_panel_view(view: releases.Release) -> bool:
     """True of a view of a panel alone, which a holding stands for; of those of before there were holdings False."""
     asked = view.content.asked
     return view.request_id is None and bool(asked.get("panel")) and not asked.get("regions") and bool(view.content.names)
+
+
+def _reads_differing(
+    vault: UnlockedVault, reads: Sequence[Record], terms: Mapping[str, ReadTerms], held: Mapping[_Own, str]
+) -> int:
+    """Number of sets of reads that are in no holding as the log tells, and of holdings by reads that the log does not tell of."""
+    log, brought = vault.trail.log, dict[_Own, set[str]]()
+    people: dict[tuple[object, ...], set[AuditToken]] = {}
+    for (*own, digest), first in held.items():
+        if not first.startswith("rel-"):
+            with suppress(IntegrityError):
+                people.setdefault(tuple(own), set()).update(log.subjects_of(_digest(digest)))
+    differing, looked_at = 0, set[_Own]()
+    for read in reads:
+        of = terms.get(read_terms.named_by(read))
+        if of is None or read.subject_set is None:
+            continue
+        digest = bytes.fromhex(read.subject_set)
+        whole = (of.project_id, read.receiver, of.panel_id, of.names, digest)
+        brought.setdefault(whole, set()).add(read.event)
+        if whole not in looked_at and whole not in held:
+            known = people.get(whole[:-1], set())
+            differing += not known.issuperset(log.subjects_of(digest, entry=read.index))
+        looked_at.add(whole)
+    by_read = [(key, first) for key, first in held.items() if not first.startswith("rel-")]
+    return differing + sum(first not in brought.get(key, set()) for key, first in by_read)
+
+
+def _digest(value: object) -> bytes:
+    return value if isinstance(value, bytes) else b""
 
 
 def _require_own(vault: UnlockedVault, row: HoldingRow) -> None:

@@ -9,12 +9,12 @@ from typing import Any
 
 from sqlalchemy import select
 
-from vault.access import holdings, projects, releases
+from vault.access import holdings, projects, read_terms, releases
 from vault.access.notice_records import HOLDING, RELEASE
 from vault.access.projects import Project
 from vault.access.releases import ReleaseContent
 from vault.audit.actions import Action, Outcome
-from vault.audit.reports.outcomes import ended, is_access
+from vault.audit.reports.outcomes import ended, is_access, is_read
 from vault.audit.reports.records import Record, record_of
 from vault.crypto.key_wrapping import KeyPurpose
 from vault.ids import SubjectId
@@ -23,7 +23,7 @@ from vault.storage.book_tables import ReleaseRow
 from vault.storage.database import Transaction
 from vault.subjects import registrations
 
-_BY_PROGRAM = (Action.VIEW_INTENT.value, Action.MATCH_INTENT.value)
+_BY_PROGRAM = (Action.VIEW_INTENT.value, Action.VIEW_READ.value, Action.MATCH_INTENT.value)
 _NOTHING_LEFT = (Outcome.REFUSED.value, Outcome.FAILED.value, Outcome.ABORTED.value)
 AT_ONCE = 500  # rows asked for by their ids
 
@@ -56,9 +56,12 @@ def releases_with(vault: UnlockedVault, subject: SubjectId) -> tuple[Mapping[str
     several = vault.subject_keys.all_tokens(registrations.all_of(vault, subject)).values()
     left = [intent for intent, end in _accesses(vault, [token for own in several for token in own]) if end not in _NOTHING_LEFT]
     with vault.books.read() as tx:
-        contents = _contents(vault, _rows(tx, map(_release, left)), left)
+        contents = _contents(vault, tx, _rows(tx, map(_release, left)), left)
     found = []
+    reads = {_release(intent): intent for intent in left if is_read(intent)}  # the newest of each
     for intent in left:
+        if is_read(intent) and reads[_release(intent)] is not intent:
+            continue
         project, content = intent.project or "", contents.get(_release(intent))
         sealed = {} if content is None else releases.sealed_for(content.asked)
         recipients = list(sealed) or projects.load(vault, project).recipient_names()
@@ -78,7 +81,7 @@ def held_at(vault: UnlockedVault, tx: Transaction, subject: SubjectId) -> list[H
         accesses = _accesses(vault, tokens)
         rows = _rows(tx, [_release(intent) for intent, _ in accesses])
         left = [intent for intent, end in accesses if end == Outcome.DONE.value or (end is None and _gone(vault, rows, intent))]
-        contents = _contents(vault, rows, left)
+        contents = _contents(vault, tx, rows, left)
         for intent in left:
             project, content = known[intent.project or ""], contents.get(_release(intent))
             at = _held(tx, intent, project, content, one)
@@ -118,9 +121,14 @@ def _gone(vault: UnlockedVault, rows: Mapping[str, ReleaseRow], intent: Record) 
     return row.outcome_index is not None
 
 
-def _contents(vault: UnlockedVault, rows: Mapping[str, ReleaseRow], intents: Iterable[Record]) -> dict[str, ReleaseContent]:
-    wanted = {_release(intent) for intent in intents} & rows.keys()
-    return {release_id: releases.content_of(vault, rows[release_id]) for release_id in wanted}
+def _contents(
+    vault: UnlockedVault, tx: Transaction, rows: Mapping[str, ReleaseRow], intents: Iterable[Record]
+) -> dict[str, ReleaseContent]:
+    """What releases and reads were of, by the ids that their entries name."""
+    named = {_release(intent) for intent in intents}
+    terms = read_terms.by_ids(tx, vault, named)
+    found = {one.terms_id: ReleaseContent(one.asked, one.obligations, names=one.names) for one in terms.values()}
+    return found | {release_id: releases.content_of(vault, rows[release_id]) for release_id in named & rows.keys()}
 
 
 def _names(vault: UnlockedVault, project: Project, content: ReleaseContent | None) -> list[int]:

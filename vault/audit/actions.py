@@ -58,6 +58,7 @@ class Action(StrEnum):
     DATASET_VERIFY = "dataset.verify"
     PANEL_CREATE = "panel.create"
     PANEL_BUILD = "panel.build"
+    PANEL_SETTLE = "panel.settle"  # what a panel's view shows of a cohort was worked out; nothing left by it
     PANEL_SHOW = "panel.show"
 
     CRITERIA_ADD = "criteria.add"
@@ -92,6 +93,7 @@ class Action(StrEnum):
 
     VIEW_INTENT = "view.intent"
     VIEW_OUTCOME = "view.outcome"
+    VIEW_READ = "view.read"  # of a panel: one entry, done before anything is opened; a failure behind it closes nothing
     VIEW_CHANGES = "view.changes"  # a program was told who came to a panel's view, and whom to drop
     MATCH_INTENT = "view.match.intent"  # criteria asked in place of genotypes
     MATCH_OUTCOME = "view.match.outcome"

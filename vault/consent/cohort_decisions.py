@@ -169,6 +169,16 @@ def decide(
     return Decided(tuple(held.subjects), permitted, verdicts.tally(), _obligations(verdicts), book.head, verdicts, held)
 
 
+def holds_until(vault: UnlockedVault, tx: Transaction, decided: Decided, *, legal_at: datetime) -> datetime | None:
+    """First time at which any of the subjects asked about may be decided otherwise by itself: a consent begins or ends, a child comes of age."""
+    known = cached_decision_classes(vault, ledger.read(tx, vault))
+    wanted = np.zeros(len(known.columns.ids) + 1, bool)
+    wanted[known.columns.numbers(decided.subjects)] = True
+    first = known.next_time(wanted[:-1], at=to_micros(legal_at))
+    ends = (None if first == NEVER else from_micros(first), decided.verdicts.expires)
+    return min((end for end in ends if end is not None), default=None)
+
+
 def decision_request(
     vault: UnlockedVault,
     tx: Transaction,

@@ -100,6 +100,17 @@ class DecisionClasses:
             number, examples = _numbered(key, size)
             yield group, mine, number, mine[examples]
 
+    def next_time(self, wanted: npt.NDArray[np.bool_], *, at: int) -> int:
+        """First time after ``at`` (µs, as the result) from which any of the wanted subjects may be decided otherwise; ``NEVER`` without one."""
+        found = int(NEVER)
+        for group in self.groups:
+            mine = wanted[group.subjects]
+            for times in group.times:
+                later = times.values[mine & (times.values > at)]
+                if len(later) and not times.cut:
+                    found = min(found, int(later.min()))
+        return found
+
     def state(self, group: Group, at: int) -> ConsentState:
         """Consent state of the group's subject at place ``at``."""
         number = int(group.subjects[at])

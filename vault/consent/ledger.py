@@ -210,6 +210,24 @@ def read(tx: Transaction, vault: UnlockedVault) -> Ledger:
     return Ledger(columns)
 
 
+def concerned_since(tx: Transaction, head: Head) -> tuple[Head, frozenset[SubjectId]]:
+    """The head now, by the chain of the batches after an earlier one, and whom their events are of. Nothing before is read.
+
+    Raises:
+        IntegrityError: ``consent_ledger_altered``.
+    """
+    found: set[bytes] = set()
+    for last_seq, events, times, stated, version in _LATER.rows(tx, after=head.seq):
+        layout = LAYOUTS.get(version)
+        chained = b"" if layout is None else ledger_columns.batch_head(head.digest, head.seq + 1, events, times, version=version)
+        if layout is None or chained != stated or last_seq != head.seq + len(events) // layout.itemsize:
+            raise ledger_columns.altered(head.seq + 1)
+        ids = np.frombuffer(events, layout)["subject"].tobytes()
+        found.update(ids[at : at + ID_BYTES] for at in range(0, len(ids), ID_BYTES))
+        head = Head(last_seq, stated)
+    return head, frozenset(map(SubjectId, found))
+
+
 def private(vault: UnlockedVault, tx: Transaction, book: Ledger, subject: SubjectId) -> dict[int, dict[str, str]]:
     """Open the sealed parts of a subject's events, by ``seq``. Callers log the access.
 

@@ -68,6 +68,8 @@ _ACTS = {
     "dataset.import": "your genetic data were taken in",
     "view.intent": "a program of a project asked for your genetic data",
     "view.outcome": "what became of it",
+    "view.read": "a program of a project was given your genetic data",
+    "panel.settle": "it was worked out which places of many people's genetic data a project's programs see",
     "view.changes": "a program of a project was told that you take part, or do not any more",
     "stream.header": "a project was told the codes of everybody in its data, yours among them",
     "view.match.intent": "a program of a project asked for whom of many people its questions about genes hold",

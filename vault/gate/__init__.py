@@ -18,19 +18,21 @@ from vault.gate.answers import counts, result
 from vault.gate.checks import check
 from vault.gate.extracts import extract
 from vault.gate.matching import match, match_counts, match_price
-from vault.gate.panel_reads import PanelChanges, PanelRead, changes, read_panel
+from vault.gate.panel_reads import GuardedRead, PanelChanges, PanelRead, changes, cleared_read, read_panel
 from vault.gate.risks import last_risk, risk
 from vault.gate.streams import stream_body, stream_header, stream_ticket
 from vault.gate.tables import approve_table, assess_table, deliver_table, frequencies
 from vault.gate.views import view
 
 __all__ = [
+    "GuardedRead",
     "PanelChanges",
     "PanelRead",
     "approve_table",
     "assess_table",
     "changes",
     "check",
+    "cleared_read",
     "counts",
     "deliver_table",
     "extract",

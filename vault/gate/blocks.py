@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, cast
+
+import numpy as np
 
 from policies.disclosure.view_profiles import Linkage
 from policies.loci import Interval, Mask
@@ -25,11 +28,16 @@ from vault.session.unlocked_vault import UnlockedVault
 from vault.storage.timestamps import to_micros
 
 if TYPE_CHECKING:
+    from vault.access.disclosure.released_sites import ToldBits
     from vault.genotypes.codec.allele_counts import AlleleCounts
     from vault.genotypes.store.part_merge import Calls
+    from vault.genotypes.store.settled_reads import SettledChoice
+    from vault.genotypes.store.windows import Choice
     from vault.risk.asked_sites import AskedSites
     from vault.views.deidentify import CallSource, Deidentified
     from vault.views.hidden_places import HiddenPlaces
+    from vault.views.settled_sites import SettledSites
+    from vault.views.view import View
 
 
 def open_view(
@@ -78,6 +86,63 @@ def open_measured(
     names = [Pseudonym(str(number)) for number in range(len(people))]
     view = _deidentified(vault, scope, limits, people, names, members=decided.members, watch=watch)
     return view, counted[0]
+
+
+@dataclass(frozen=True, repr=False)
+class OpenPanel:
+    """A panel's view as it was settled on a cohort: the openers of its people's blocks in the order of the view, and no call.
+
+    ``names``: the people's, in this order; ``bits``: of the whole view.
+    """
+
+    names: tuple[Pseudonym, ...]
+    source: SettledChoice
+    sites: SettledSites
+    bits: ToldBits
+
+    def view(self, columns: Sequence[int] | None = None) -> View:
+        """The view of some of the people, by their places in it, or of all (None): of these alone blocks are opened now.
+
+        Raises:
+            IntegrityError: as ``open_view``. UnavailableError: ``sites_rewritten``.
+        """
+        from vault.views.settled_sites import columns_of  # noqa: PLC0415 - kernels load when genotypes are opened, not with every command
+        from vault.views.view import View  # noqa: PLC0415 - as above
+
+        wanted = np.arange(len(self.names)) if columns is None else np.array(columns, np.int64)
+        if self.source.divides:
+            codes, escapes = self.sites.show(*self.source.some(wanted))
+        else:
+            whole, _ = self.source.read()
+            codes, escapes = self.sites.show(whole.codes, whole.escapes)
+            codes, escapes = columns_of(codes, escapes, wanted)
+        names = tuple(self.names[at] for at in wanted.tolist())
+        return View(names, self.sites.sites, codes, escapes, self.sites.assembly, self.sites.not_assayed)
+
+
+def settle_panel(
+    vault: UnlockedVault, scope: AccessScope, limits: ReleaseLimits, decided: Decided, names: Mapping[SubjectId, Pseudonym]
+) -> tuple[OpenPanel, View]:
+    """Settle what a panel's view shows of the permitted people, in random row order: everybody's blocks are opened. And that view.
+
+    Raises:
+        IntegrityError: as ``open_view``.
+    """
+    from vault.genotypes.store.settled_reads import SettledChoice  # noqa: PLC0415 - as in ``open_view``
+    from vault.views.deidentify import row_order  # noqa: PLC0415 - as in ``open_view``
+
+    people = decided.permitted
+    order = row_order(vault.random(32), [names[one] for one in people]).tolist()
+    ordered, titles = [people[at] for at in order], [names[people[at]] for at in order]
+    found: list[SettledChoice] = []
+
+    def watch(source: CallSource, _hidden: HiddenPlaces) -> CallSource:
+        found.append(SettledChoice(cast("Choice", source)))
+        return found[-1]
+
+    made = _deidentified(vault, scope, limits, ordered, titles, members=decided.members, at_once=True, watch=watch)
+    sites, view = made.settled(), made.view()
+    return OpenPanel(tuple(titles), found[0], sites, made.counted()), view
 
 
 def _deidentified(

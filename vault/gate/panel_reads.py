@@ -8,21 +8,23 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from policies.purposes import PseudonymScope
-from vault.access import askable, release_names
-from vault.access.release_limits import ReleaseLimits
+from vault.access import askable, projects, publication, release_names
 from vault.access.scope import AccessScope, scope_of_view
 from vault.access.told import told
 from vault.audit.actions import Action, Outcome
 from vault.audit.bands import banded
+from vault.audit.entry import Prepared, is_handle
+from vault.audit.guarded_entries import Guard, Then
+from vault.audit.log import Appended
 from vault.consent import release_decisions
-from vault.consent.cohort_decisions import Decided
-from vault.crypto.primitives import sha256
-from vault.errors import RefusedError
-from vault.gate import decision, views
-from vault.genotypes.catalog import declared_assays
+from vault.errors import RefusedError, UnavailableError
+from vault.gate import clearances, decision, views
+from vault.gate.clearances import TRIES, Clearance, rows_digest
+from vault.gate.guards import STALE
 from vault.ids import AuditToken, SubjectId
 from vault.session.moments import moment
 from vault.session.unlocked_vault import UnlockedVault
+from vault.views.settled_sites import columns_of
 from vault.views.sites_digest import sites_digest
 from vault.views.view import View
 
@@ -92,7 +94,91 @@ def changes(
     )
 
 
+@dataclass(frozen=True)
+class GuardedRead:
+    """A read that is cleared, and not logged yet: its entry, what that rests on, and what is written with it (``guarded_entries``)."""
+
+    vault: UnlockedVault
+    clearance: Clearance
+    columns: Sequence[int] | None
+    entry: Prepared
+    then: Then | None
+
+    @property
+    def guards(self) -> tuple[Guard, ...]:
+        """What has to hold in the transaction that appends the entry."""
+        return (self.clearance.guard,)
+
+    def given(self, appended: Appended, view: View | None = None) -> PanelRead:
+        """Open the blocks, once the entry is durable. ``view``: of everybody, where it was settled for this read.
+
+        Raises:
+            IntegrityError, UnavailableError: as ``OpenPanel.view``; that it failed is another entry.
+        """
+        self.clearance.noted(self.columns)
+        panel = self.clearance.panel
+        try:
+            shown = view if view is not None and self.columns is None else panel.view(self.columns)
+        except BaseException:
+            clearances.drop_panel(self.vault, self.clearance)
+            raise
+        one = self.clearance
+        return PanelRead(shown, one.sites_id, appended.index, one.people, one.rows)
+
+
+def cleared_read(
+    vault: UnlockedVault, *, project: str, dataset: str, panel: str, pseudonyms: Sequence[str] | None = None
+) -> GuardedRead | None:
+    """A read under a clearance that is kept, to be logged by whoever asks; None where there is none, and ``read_panel`` makes one."""
+    found = clearances.cached(vault, project=project, dataset=dataset, panel=panel)
+    return None if found is None else _ready(vault, found, pseudonyms)
+
+
+def read_whole(vault: UnlockedVault, project: str, dataset: str, panel: str) -> View:
+    """The view of everybody, by a read, with the true reason where it is refused. Raises as ``read_panel``."""
+    return _read(vault, project, dataset, panel, None).view
+
+
+def _ready(vault: UnlockedVault, clearance: Clearance, pseudonyms: Sequence[str] | None) -> GuardedRead:
+    columns = clearance.columns(pseudonyms)
+    return GuardedRead(vault, clearance, columns, clearance.entry(vault, columns), clearance.then(vault, columns))
+
+
 def _read(vault: UnlockedVault, project: str, dataset: str, panel: str, pseudonyms: Sequence[str] | None) -> PanelRead:
+    with vault.trail.attempting(Action.VIEW_READ, project=_handle(project)) as attempt:
+        known = clearances.cached(vault, project=project, dataset=dataset, panel=panel)
+        if known is None and not _guarded(vault, project):
+            return _by_release(vault, project, dataset, panel, pseudonyms)
+        for _ in range(TRIES):
+            clearance, view = clearances.current(vault, project=project, dataset=dataset, panel=panel)
+            ready = _ready(vault, clearance, pseudonyms)
+            try:
+                appended = vault.trail.record_guarded(ready.entry, guards=ready.guards, then=ready.then)
+            except UnavailableError as error:
+                if error.code != STALE:
+                    raise
+                continue  # what is decided now says why, if it refuses
+            attempt.intent = appended.event_id
+            read = ready.given(appended, view)
+            return read if vault.person is not None or not vault.trail.signs else _with_receipt(vault, read)
+        raise RefusedError("consent_changed", "what decides changed again and again while the view was made", hint="ask again")
+
+
+def _with_receipt(vault: UnlockedVault, read: PanelRead) -> PanelRead:
+    return replace(read, view=replace(read.view, receipt=publication.receive(vault, read.entry)))
+
+
+def _guarded(vault: UnlockedVault, project: str) -> bool:
+    """False where each read is a release: it names people anew, or nothing in the books says what changed."""
+    return vault.books.upgraded and projects.load(vault, project).declaration.pseudonyms is not PseudonymScope.RELEASE
+
+
+def _handle(project: str) -> str | None:
+    return project if is_handle(project) else None
+
+
+def _by_release(vault: UnlockedVault, project: str, dataset: str, panel: str, pseudonyms: Sequence[str] | None) -> PanelRead:
+    """A read as a view that is a release, of which those who are named are shown."""
     made, access, outcome = views.made(vault, project, dataset, panel=panel, regions=())
     named = made if pseudonyms is None else _among(made, frozenset(pseudonyms))
     rows = rows_digest(vault, access.scope, access.decided, access.limits)
@@ -102,15 +188,8 @@ def _read(vault: UnlockedVault, project: str, dataset: str, panel: str, pseudony
 def _among(view: View, names: frozenset[str]) -> View:
     """Those columns of a view that have one of the names."""
     columns = np.array([at for at, name in enumerate(view.pseudonyms) if name in names], np.int64)
-    place = np.full(len(view.pseudonyms), -1, np.int64)
-    place[columns] = np.arange(len(columns))
-    escapes = view.escapes.take(np.flatnonzero(place[view.escapes.sample] >= 0))
-    return replace(
-        view,
-        pseudonyms=tuple(view.pseudonyms[at] for at in columns.tolist()),
-        codes=np.ascontiguousarray(view.codes[:, columns]),
-        escapes=replace(escapes, sample=place[escapes.sample]),
-    )
+    codes, escapes = columns_of(view.codes, view.escapes, columns)
+    return replace(view, pseudonyms=tuple(view.pseudonyms[at] for at in columns.tolist()), codes=codes, escapes=escapes)
 
 
 def _changes(
@@ -142,21 +221,6 @@ def _changes(
             )
             people = (*people, entry.subject_set)
     return PanelChanges(added, dropped, bool(told_of) or since_rows != rows, people, rows)
-
-
-def rows_digest(vault: UnlockedVault, scope: AccessScope, decided: Decided, limits: ReleaseLimits) -> str:
-    """Digest in hex of what settles the calls that a panel shows of somebody permitted, whoever else is: panel, parts, masks, rules."""
-    assayed = declared_assays.of_dataset(vault, scope.dataset.dataset_id)
-    panel, hidden = scope.panel, limits.hidden
-    said = (
-        f"{scope.project.project_id.hex()} {scope.dataset.dataset_id.hex()} {scope.dataset.assembly}",
-        "" if panel is None else f"{panel.panel_id.hex()} {panel.version}",
-        "".join(sorted(part.hex() for part in decided.members.parts)),
-        repr(sorted(decided.obligations.as_dict().items())),
-        repr((hidden.masks, hidden.only, hidden.assembly, limits.rules)),
-        f"{assayed.everything} {assayed.text()}",
-    )
-    return sha256(b"".join(sha256(one.encode()) for one in said)).hex()
 
 
 def _names(vault: UnlockedVault, scope: AccessScope, people: Sequence[SubjectId]) -> dict[SubjectId, str]:

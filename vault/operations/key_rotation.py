@@ -143,7 +143,11 @@ def renew_tokens(vault: UnlockedVault, *, progress: Progress = lambda _: None) -
         while count := vault.subject_keys.renew_tokens(target, limit=BATCH):
             renewed += count
             progress(renewed)
-        vault.trail.record(Action.KEY_ROTATE, Outcome.DONE, obj=ObjectRef("tokens", str(target)), counts={"subjects": renewed})
+        with vault.books.write() as tx:
+            _tell_sessions(vault, tx)
+            vault.trail.append(
+                tx, Action.KEY_ROTATE, Outcome.DONE, obj=ObjectRef("tokens", str(target)), counts={"subjects": renewed}
+            )
     return renewed
 
 
@@ -151,9 +155,20 @@ def destroy_old_tokens(vault: UnlockedVault) -> int:
     """Destroy all but the newest audit salts and tokens, which unlinks the entries under them; return the number of tokens."""
     with vault.trail.attempting(Action.KEY_DESTROY):
         require_administrator(vault)
+        with vault.books.write() as tx:
+            _tell_sessions(vault, tx)
         gone = vault.subject_keys.destroy_old_tokens()
         vault.trail.record(Action.KEY_DESTROY, Outcome.DONE, obj=ObjectRef("tokens", "old"), counts={"tokens": gone})
     return gone
+
+
+def _tell_sessions(vault: UnlockedVault, tx: Transaction) -> None:
+    """Leave a finished job in the books, where open sessions see that people's tokens are others: they name them by the newest."""
+    row = JobRow(
+        job_id=new_id(vault.random), kind=KIND, state=DONE, payload=b'{"tokens": true}', created=to_micros(vault.clock())
+    )
+    tx.add(row)
+    tx.flush()
 
 
 def renew_project(vault: UnlockedVault, code: str, *, keep_old: bool = False) -> int:

@@ -141,6 +141,13 @@ class AuthenticBooks(Database):
         """
         return {name: head.counter for name, head in self._heads_in(tx).items() if name in COLLECTIONS}
 
+    def marks(self, tx: Transaction) -> dict[str, tuple[int, bytes]]:
+        """Counter and digest of each head, as a transaction of these books sees them; empty where nothing is signed.
+
+        While they stay as they are, so does all that the collections hold. Raises IntegrityError as ``read``.
+        """
+        return {name: (head.counter, head.digest) for name, head in self._heads_in(tx).items()}
+
     def state_to_be(self, tx: Transaction) -> int | None:
         """Number that the stewards' state will have when a transaction ends that has changed it; None for one that has not.
 

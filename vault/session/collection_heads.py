@@ -222,6 +222,17 @@ class CollectionHeads:
         heads[name] = head
 
 
+def stated(connection: Connection, state: bytes | None) -> dict[str, tuple[int, bytes]]:
+    """Counter and digest of every head, where they are those of a log head's state, which the caller has found authentic.
+
+    Raises IntegrityError ``collection_altered``.
+    """
+    found = {name: (counter, digest) for name, counter, digest, *_ in fetched(connection, _HEADS)}
+    if state is None or state_digest(found) != state:
+        raise altered("collection_head")
+    return found
+
+
 def altered(name: str, what: str | None = None) -> IntegrityError:
     """The error of a collection that is not as it was signed. ``what``: the record in which it differs, and how."""
     said = what or f"{name} is not as it was signed"

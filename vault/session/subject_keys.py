@@ -112,11 +112,16 @@ class SubjectKeys:
             known = self._named = newest, number, wanted, self._newest(wanted)
         return list(known[3])
 
-    def _newest(self, wanted: AbstractSet[SubjectId]) -> list[AuditToken]:
+    def token_of_each(self, subjects: Iterable[SubjectId]) -> dict[SubjectId, AuditToken]:
+        """Newest audit token of each subject. Raises IntegrityError ``token_missing``."""
+        wanted = frozenset(subjects)
         found = {subject: token for subject, _, token in self._tokens(wanted)}
         if len(found) != len(wanted):
             raise IntegrityError("token_missing", "a subject has no audit token", hint="run genovault doctor")
-        return sorted(found.values())
+        return found
+
+    def _newest(self, wanted: AbstractSet[SubjectId]) -> list[AuditToken]:
+        return sorted(self.token_of_each(wanted).values())
 
     def all_tokens(self, subjects: Iterable[SubjectId]) -> dict[SubjectId, list[AuditToken]]:
         """Every token that entries may name each subject by, oldest first; erased subjects are left out."""

@@ -199,6 +199,7 @@ class UnlockedVault:
     def abandon(self) -> None:
         """Return connections and sign nothing: for a log that must not be signed as it is."""
         self.trail.close()
+        self.caches.clear()
         self.books.close()
         self._key_database.close()
 

@@ -39,6 +39,7 @@ REVISIONS = {
         "0025",
         "0026",
         "0028",
+        "0027",
     ),
     "keys": ("0001", "0002"),
 }  # of each database, oldest first; a test compares with the scripts

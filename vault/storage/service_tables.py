@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from sqlalchemy import ForeignKey
 from sqlalchemy.orm import Mapped, mapped_column
 
-from vault.storage.base import Base, Code, Digest, Micros, Sealed
+from vault.storage.base import Base, Code, Count, Digest, Id, Micros, Sealed
 
 
 class AccessTokenRow(Base):
@@ -33,3 +34,15 @@ class StreamTicketRow(Base):
     mac: Mapped[Digest]
     expires: Mapped[Micros]
     sealed: Mapped[Sealed]  # what was asked, the epoch that was decided, and the columns above
+
+
+class ReadTermsRow(Base):
+    """Terms of guarded reads of a panel's version in a project: what was asked for, which duties came with it, and under which names."""
+
+    __tablename__ = "read_terms"
+
+    terms_id: Mapped[Code] = mapped_column(primary_key=True)  # digest of all that follows; entries of the log name it
+    project_id: Mapped[Id] = mapped_column(ForeignKey("project.project_id"))
+    panel_id: Mapped[Id] = mapped_column(ForeignKey("panel.panel_id"))
+    names: Mapped[Count]  # version of the key that made the pseudonyms
+    sealed: Mapped[Sealed]  # dataset, panel, profile, duties, and the columns before once more; books branch

@@ -35,6 +35,7 @@ from vault.views.page_order import PageOrder, ordered
 from vault.views.pages import Page
 from vault.views.rare_alleles import rare_sites
 from vault.views.released_bits import ReleasedBits
+from vault.views.settled_sites import SettledSites
 from vault.views.site_selection import Profile, Shown, in_order, settle
 from vault.views.view import View
 
@@ -184,6 +185,18 @@ class Deidentified:
         if self.bits.n_sites != self.summary.n_sites:
             raise IntegrityError("view_changed", "what is stored changed while the view was made", hint="ask again")
         return self.bits
+
+    def settled(self) -> SettledSites:
+        """The sites as they are settled, to show more of the same people by; for a view that was made with one window for everything.
+
+        Raises:
+            UsageError: ``view_parts``: it was surveyed in windows, or given already.
+        """
+        if self._only is None:
+            raise UsageError("view_parts", "a view that was read in windows is settled by none of them")
+        shown = self._only.shown
+        sites = self.summary.numbered(shown.sites)
+        return SettledSites.of(shown, self._holds(shown), sites, assembly=self._assembly, not_assayed=self.not_assayed)
 
     def view(self) -> View:
         """All of it in memory, at once; for a view that was made with one window for everything."""

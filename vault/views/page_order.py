@@ -43,11 +43,16 @@ class PageOrder:
 
 def ordered(page: Page) -> Page:
     """The page by contig and position; sites of one position stay as they come."""
-    sites = page.sites
+    rows = in_place(page.sites)
+    return page if rows is None else taken(page, rows)
+
+
+def in_place(sites: Sites) -> NDArray[np.intp] | None:
+    """intp[k]: the sites by contig and position, those of one position as they come; None where they are so already."""
     back = (np.diff(sites.pos) < 0) & (np.diff(sites.contig) == 0)
     if not back.any() and bool((np.diff(sites.contig) >= 0).all()):
-        return page
-    return taken(page, in_order(sites))
+        return None
+    return in_order(sites)
 
 
 def taken(page: Page, rows: NDArray[np.intp]) -> Page:

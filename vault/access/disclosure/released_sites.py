@@ -103,6 +103,14 @@ def known(vault: UnlockedVault, tx: Transaction, project: Project) -> Known:
     return held.known
 
 
+def adds(vault: UnlockedVault, tx: Transaction, project: Project, released: ToldBits, *, limits: Iterable[int | None]) -> bool:
+    """True if a release would add a row, or be refused: ``charge`` does. Arguments and errors as of ``charge``."""
+    before = known(vault, tx, project)
+    new, added = released.sites().beyond(before.sites)
+    most = min((limit for limit in limits if limit is not None), default=None)
+    return (bool(len(new.keys)) and before.folded < FULL) or (most is not None and before.total + added > most * 1000)
+
+
 def charge(
     vault: UnlockedVault,
     tx: Transaction,

@@ -37,7 +37,13 @@ _OUTCOMES = {
     Outcome.ABORTED.value: "8",
 }  # codes of audit-event-outcome; others are "0", success
 _EXPORTS = (
-    *(Action.VIEW_INTENT.value, Action.VIEW_OUTCOME.value, Action.MATCH_INTENT.value, Action.MATCH_OUTCOME.value),
+    *(
+        Action.VIEW_INTENT.value,
+        Action.VIEW_OUTCOME.value,
+        Action.VIEW_READ.value,
+        Action.MATCH_INTENT.value,
+        Action.MATCH_OUTCOME.value,
+    ),
     *(Action.EXTRACT_INTENT.value, Action.EXTRACT_OUTCOME.value),
 )
 _ACTIONS = {  # last word of an act -> audit-event-action: create, read, update, delete; others E, execute

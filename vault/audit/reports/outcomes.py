@@ -28,9 +28,14 @@ def is_intent(record: Record) -> bool:
     return record.outcome == Outcome.INTENT.value
 
 
+def is_read(record: Record) -> bool:
+    """True if an entry is a guarded read: one entry that says ``done`` before anything is opened, and counts as such whatever follows."""
+    return record.act == Action.VIEW_READ.value and record.outcome == Outcome.DONE.value
+
+
 def is_access(record: Record) -> bool:
-    """True if an entry is the intent of an act by which genotypes leave the vault."""
-    return is_intent(record) and (record.act or "").partition(".")[0] in RELEASING
+    """True if an entry is the intent of an act by which genotypes leave the vault, or a read."""
+    return (is_intent(record) and (record.act or "").partition(".")[0] in RELEASING) or is_read(record)
 
 
 def is_count(record: Record) -> bool:
@@ -57,6 +62,8 @@ def closes(record: Record, intent: Record) -> bool:
 
 def ended(intent: Record, closings: Iterable[Record]) -> Record | None:
     """The entry that says how an intent ended, of those in ``closings`` that close it: the first that says ``done``, else the last."""
+    if is_read(intent):
+        return intent
     own = sorted((record for record in closings if closes(record, intent)), key=lambda record: record.index)
     final = ending(record.outcome for record in own)
     return next((record for record in own if record.outcome == final == Outcome.DONE.value), own[-1] if own else None)
@@ -80,8 +87,8 @@ class Outcomes:
                 self._ends[intent.event] = final
 
     def end(self, intent: Record) -> Record | None:
-        """The entry that says how an intent ended; None if none does."""
-        return self._ends.get(intent.event)
+        """The entry that says how an access or another intent ended; None if none does."""
+        return intent if is_read(intent) else self._ends.get(intent.event)
 
     def open(self) -> list[Record]:
         """Intents without an outcome, oldest first."""

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import pairwise
 
 import numpy as np
@@ -71,3 +72,23 @@ class BlockAccess:
             keys = [block_keys[column] for column in columns]
             made.append(GroupAccess.from_slots(int(groups[a]), table[order[a:b], 1].tolist(), keys, columns))
         return BlockAccess(tuple(made), len(table))
+
+    def among(self, columns: NDArray[np.int64]) -> BlockAccess:
+        """The right to some of the columns alone, int64[k] of different ones, which become columns 0 to k - 1 in this order."""
+        groups, places = (found[columns] for found in self._placed)
+        order = np.lexsort((places, groups))
+        edges = [0, *(np.flatnonzero(np.diff(groups[order])) + 1).tolist(), len(order)] if len(order) else [0]
+        made = []
+        for a, b in pairwise(edges):
+            whole, picked = self.groups[int(groups[order[a]])], places[order[a:b]]
+            ready, numbers = [whole.openers[at] for at in picked.tolist()], [whole.numbers[at] for at in picked.tolist()]
+            made.append(GroupAccess(whole.group, whole.slots[picked], order[a:b].astype(np.int64), ready, numbers))
+        return BlockAccess(tuple(made), len(columns))
+
+    @cached_property
+    def _placed(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """(int64[size], int64[size]): number of the group of each column, and place in it."""
+        groups, places = np.zeros(self.size, np.int64), np.zeros(self.size, np.int64)
+        for number, group in enumerate(self.groups):
+            groups[group.columns], places[group.columns] = number, np.arange(len(group))
+        return groups, places

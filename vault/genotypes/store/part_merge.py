@@ -62,14 +62,32 @@ def merge_parts(parts: Sequence[PartCalls], n_columns: int) -> tuple[Sites, Code
         IntegrityError: ``call_outside_site`` if a call names an allele that its site does not list.
     """
     parts = [held_records(part) if part.compacted else part for part in parts]
-    if len(parts) == 1 and np.array_equal(parts[0].columns, np.arange(n_columns)) and not _has_own_lines(parts[0]):
+    union = lines_of(parts, n_columns)
+    if union is None:
         return parts[0].sites, parts[0].codes, parts[0].escapes
+    return union.sites, *placed(parts, union, n_columns)
+
+
+def lines_of(parts: Sequence[PartCalls], n_columns: int) -> SiteUnion | None:
+    """The lines of parts of which somebody is read; None where one part's records are the lines."""
+    if len(parts) == 1 and np.array_equal(parts[0].columns, np.arange(n_columns)) and not _has_own_lines(parts[0]):
+        return None
     compacted = [at for at, part in enumerate(parts) if part.compacted]
-    union = unite_sites([part.sites for part in parts], _carried_by_calls(parts), _owners(parts), compacted)
+    return unite_sites([part.sites for part in parts], _carried_by_calls(parts), _owners(parts), compacted)
+
+
+def placed(parts: Sequence[PartCalls | None], union: SiteUnion, n_columns: int) -> tuple[Codes, Escapes]:
+    """``codes`` uint8[lines, n_columns] and escapes of the parts' calls in lines that are settled; None for a part that has nobody's.
+
+    Raises:
+        IntegrityError: ``call_outside_site``.
+    """
     codes = np.full((len(union.sites), n_columns), ABSENT, np.uint8)
     taken = np.zeros(n_columns, np.bool_)
     found: list[tuple[Escapes, NDArray[np.int64]]] = []
     for part, places in zip(parts, union.parts, strict=True):
+        if part is None:
+            continue
         keep = bool(taken[part.columns].any())
         taken[part.columns] = True
         whole = len(places.rows) == len(part.sites)
@@ -80,7 +98,7 @@ def merge_parts(parts: Sequence[PartCalls], n_columns: int) -> tuple[Sites, Code
             columns = part.columns if some is None else part.columns[some]
             _put(codes, np.array([line]), calls[None], columns, keep=keep)
             found += [_escape(call, line, columns) for call in escaped]
-    return union.sites, codes, gathered_escapes([(e, rows) for e, rows in found if len(e)], codes)
+    return codes, gathered_escapes([(e, rows) for e, rows in found if len(e)], codes)
 
 
 def merge_counts(parts: Sequence[PartCounts], n_columns: int) -> tuple[Sites, AlleleCounts] | None:
