@@ -87,6 +87,10 @@ def worked(vault: Path, folder: Path) -> dict[str, str]:
             gate.view(s, project="served", dataset="other", panel="pgx")
         recording.withdraw(s, "S10")
         names["notice"] = notices.list_all(s)[0].notice_id
+        own = requests.Spec(regions=("22:1-1200",), submitted_for="rita")
+        names["own"] = requests.submit(s, "served", "cohort", kind=RequestKind.RECORDS, spec=own).request_id
+        names["asks"] = served.issue(s, "rita", TokenScope.READ, TokenScope.REQUEST)
+        names["engine"] = served.issue(s, "rita", TokenScope.ENGINE)
         names["token"] = accounting.tokens_of(s, "sample:S03")[-1]
         document = parse_yaml(project_template("each", "cohort").encode(), name="template")
         projects.create(s, document | {"people": ["rita"], "approval": "each", "title": HOSTILE})

@@ -32,11 +32,16 @@ _RULES = {
 
 def page(document: Document) -> str:
     """The report as an HTML document."""
-    return page_frame.framed(f"Risk report: request {document['request']}", "".join(_parts(document)))
+    whole = f"<main><h1>What this request would tell</h1>{body(document)}</main>"
+    return page_frame.framed(f"Risk report: request {document['request']}", whole)
+
+
+def body(document: Document) -> str:
+    """The report as HTML without a frame, for a page that has one: headings from the second level on."""
+    return "".join(_parts(document))
 
 
 def _parts(document: Document) -> Iterator[str]:
-    yield "<main><h1>What this request would tell</h1>"
     yield (
         f"<p class=soft>Request <code>{html_text(document['request'])}</code> of project {html_text(document['project'])}, for "
         f"{html_text(document['kind'])} of the dataset {html_text(document['dataset'])}. Worked out {html_text(document['made'][:16].replace('T', ' '))} UTC; "
@@ -51,7 +56,7 @@ def _parts(document: Document) -> Iterator[str]:
     yield from _records(document) if document["sites"] is not None else _counts(document)
     yield page_frame.section("The rules it would leave under", "As the project declares them.", _profile(document["profile"]))
     listed = "".join(f"<li>{html_text(one)}</li>" for one in document["not_protected"])
-    yield page_frame.section("What none of this protects against", "", f"<ul>{listed}</ul></main>")
+    yield page_frame.section("What none of this protects against", "", f"<ul>{listed}</ul>")
 
 
 def _records(document: Document) -> Iterator[str]:

@@ -14,19 +14,18 @@ from starlette.responses import Response
 
 from policies.token_scopes import TokenScope
 from vault.access import access_tokens
+from vault.access.access_tokens import Authenticated
 from vault.crypto.keystore import Factor, KeyFileFactor, PassphraseFactor, Role
 from vault.crypto.primitives import KEY_BYTES
 from vault.crypto.secret import Secret
 from vault.errors import GenovaultError
 from vault.operations.recovery import open_recovered
-from vault.server.bearers import acting
 from vault.server.console import forms, frame
 from vault.server.console.messages import MESSAGES
-from vault.server.console.sessions import ActedFor, Holder, OwnSlot
+from vault.server.console.sessions import ActedFor, Holder, OwnSlot, Reach
 from vault.server.console.visits import Console
-from vault.server.problems import BEGUN, HttpProblem
+from vault.server.problems import BEGUN, HttpProblem, refused
 from vault.server.seal import Seal
-from vault.session.unlocked_vault import UnlockedVault
 
 OWN_ROLES = (Role.STEWARD, Role.AUDITOR)
 AT_ONCE = 2  # unlocks under way: each takes the memory of Argon2
@@ -111,14 +110,24 @@ def _holder(seal: Seal, name: str, token: str, form: Mapping[str, str]) -> Holde
 
 
 def researcher(seal: Seal, token: str) -> ActedFor:
-    """How somebody reaches the vault by an access token, which is looked up at every request. Raises as ``bearers.acting``."""
+    """How a researcher reaches the vault by an access token, which is looked up at every request: their token's project.
 
-    def act() -> UnlockedVault:
-        return acting(seal.holds(), token, TokenScope.READ)[0]
+    Raises:
+        RefusedError: ``token_refused``. HttpProblem: 403, the token neither reads nor asks, or is a program's; as ``Seal.holds``.
+    """
 
-    who = access_tokens.authenticate(seal.holds(), token).person
-    act()
-    return ActedFor(who.principal, who.role, act)
+    def known() -> Authenticated:
+        who = access_tokens.authenticate(seal.holds(), token)
+        if who.person.role is not Role.RESEARCHER or who.scopes.isdisjoint((TokenScope.READ, TokenScope.REQUEST)):
+            raise refused()
+        return who
+
+    def act() -> Reach:
+        who = known()
+        return Reach(seal.holds().acting(who.person), who.project, TokenScope.REQUEST in who.scopes)
+
+    person = known().person
+    return ActedFor(person.principal, person.role, act)
 
 
 def _factor(form: Mapping[str, str]) -> Factor:

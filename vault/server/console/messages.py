@@ -8,6 +8,14 @@ from types import MappingProxyType
 MESSAGES: Mapping[str, str] = MappingProxyType(
     {
         "ended": "Your session is over: log in again.",
+        "approved": "Approved, and signed with your key.",
+        "proposed": "Kept: another steward has to agree.",
+        "ruled": "The ruling is in force.",
+        "confirmed": "The key is confirmed.",
+        "denied": "Denied.",
+        "withdrawn": "Taken back.",
+        "assessed": "The report is worked out.",
+        "acknowledged": "The answer is recorded.",
         "left": "You are logged out, and your keys are gone from the server's memory.",
     }
 )

@@ -60,8 +60,10 @@ def approvals_of(visit: Visit) -> Answer:
     return ConsolePage("approvals_of.html", f"Approvals of {code}", shown)
 
 
-def disclosures_form(_: Visit) -> Answer:
+def disclosures_form(visit: Visit) -> Answer:
     """The question whose disclosures are to be told."""
+    with visit.vault.trail.attempting(Action.AUDIT_DISCLOSURES):  # only a refusal is logged: nobody is named yet
+        pass
     return ConsolePage("disclosures.html", "Disclosures", {"asked": {"who": "", "since": "", "until": ""}, "found": None})
 
 

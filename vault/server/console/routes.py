@@ -7,7 +7,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from vault.server.console import frame, log_pages, login, oversight, overview
+from vault.server.console import declared, frame, log_pages, login, notice_pages, oversight, overview, requested, waiting
 from vault.server.console.frame import Redirection
 from vault.server.console.sections import sections
 from vault.server.console.sessions import Sessions
@@ -32,6 +32,25 @@ def _routes() -> list[Route]:
         Route(f"{prefix}/logout", login.log_out, methods=["POST"], include_in_schema=False),
         Route(f"{prefix}/static/{{name}}", _asset, methods=["GET"], include_in_schema=False),
         page("/", get=_home),
+        page("/waiting", get=waiting.queue),
+        page("/waiting/rule", post=waiting.rule),
+        page("/waiting/pack", post=waiting.approve_pack),
+        page("/waiting/recipient", post=waiting.confirm_recipient),
+        page("/waiting/resolution", post=waiting.approve_resolution),
+        page("/requests", get=requested.listed),
+        page("/requests/{request}", get=requested.shown),
+        page("/requests/{request}/risk", post=requested.assess),
+        page("/requests/{request}/approve", post=requested.approve),
+        page("/requests/{request}/deny", post=requested.deny),
+        page("/requests/{request}/withdraw", post=requested.withdraw),
+        page("/projects", get=declared.listed),
+        page("/projects/{code}", get=declared.shown),
+        page("/projects/{code}/approve", post=declared.approve),
+        page("/projects/{code}/check", get=declared.check),
+        page("/projects/{code}/budgets", get=declared.budgets),
+        page("/coverage", get=waiting.coverage),
+        page("/expiring", get=waiting.expiring),
+        page("/notices", get=notice_pages.listed, post=notice_pages.acknowledge),
         page("/overview", get=overview.overview),
         page("/approvals", get=oversight.approvals),
         page("/approvals/{code}", get=oversight.approvals_of),

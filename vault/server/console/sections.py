@@ -18,6 +18,12 @@ class ConsoleSection:
 
 
 _SECTIONS = (
+    ConsoleSection("/waiting", "Waiting", Action.CONSENT_QUEUE),
+    ConsoleSection("/requests", "Requests", Action.REQUEST_SHOW),
+    ConsoleSection("/projects", "Projects", Action.PROJECT_SHOW),
+    ConsoleSection("/coverage", "Coverage", Action.CONSENT_COVERAGE),
+    ConsoleSection("/expiring", "Ending", Action.CONSENT_EXPIRING),
+    ConsoleSection("/notices", "Notices", Action.RELEASE_ACKNOWLEDGE),
     ConsoleSection("/overview", "Overview", Action.AUDIT_REPORT),
     ConsoleSection("/log", "Log", Action.AUDIT_READ),
     ConsoleSection("/approvals", "Approvals", Action.AUDIT_APPROVALS),

@@ -35,6 +35,17 @@ class SessionEndedError(Exception):
     """The session is over, and whoever asked has to log in again."""
 
 
+@dataclass(frozen=True)
+class Reach:
+    """Vault of one request, and what of it: ``project``, the one that a token is for, None for those who see by their role; ``may_ask``: what it
+    lists may be taken back, too.
+    """
+
+    vault: UnlockedVault
+    project: str | None = None
+    may_ask: bool = True
+
+
 class Holder(Protocol):
     """How a session reaches the vault: by its owner's own slot, or by the service that acts for them."""
 
@@ -46,7 +57,7 @@ class Holder(Protocol):
     def role(self) -> Role:
         """Their role."""
 
-    def vault(self) -> UnlockedVault:
+    def reach(self) -> Reach:
         """The vault for one request. Raises GenovaultError with one of the codes of an end, where access was taken away since."""
 
     def close(self) -> None:
@@ -60,11 +71,11 @@ class OwnSlot:
         self._vault = vault
         self.principal, self.role = vault.principal, vault.role
 
-    def vault(self) -> UnlockedVault:
+    def reach(self) -> Reach:
         """The unlocked vault, held against the newest keystore. Raises as ``UnlockedVault.require_standing``."""
         with self._vault.books.read() as tx:
             self._vault.require_standing(tx)
-        return self._vault
+        return Reach(self._vault)
 
     def close(self) -> None:
         """Sign what is unsigned, where this principal can, and drop the keys. A slot that was removed signs nothing any more."""
@@ -74,13 +85,13 @@ class OwnSlot:
 
 @dataclass(frozen=True)
 class ActedFor:
-    """Somebody without keys. ``acting``: the service's vault in their name, proven anew at each request."""
+    """Somebody without keys. ``acting``: the service's vault in their name, and what of it, proven anew at each request."""
 
     principal: str
     role: Role
-    acting: Callable[[], UnlockedVault] = field(repr=False)
+    acting: Callable[[], Reach] = field(repr=False)
 
-    def vault(self) -> UnlockedVault:
+    def reach(self) -> Reach:
         """The service's vault in their name. Raises as ``acting``."""
         return self.acting()
 
@@ -97,18 +108,18 @@ class ConsoleSession:
         self._holder: Holder | None = holder
         self._lock = threading.Lock()
 
-    def run(self, work: Callable[[UnlockedVault], T]) -> T:
+    def run(self, work: Callable[[Reach], T]) -> T:
         """Do some work with the vault. Raises SessionEndedError where access was taken away; and as ``work``."""
         with self._lock:
             if self._holder is None:
                 raise SessionEndedError
             try:
-                vault = self._holder.vault()
+                reach = self._holder.reach()
             except (RefusedError, UnavailableError) as error:
                 if error.code in _GONE:
                     raise SessionEndedError from None
                 raise
-            return work(vault)
+            return work(reach)
 
     def is_over(self, now: float) -> bool:
         """True if it was not used for too long, or has lasted too long."""

@@ -22,7 +22,7 @@ from vault.server.console import forms, frame
 from vault.server.console.frame import Answer, Download, Redirection
 from vault.server.console.messages import MESSAGES
 from vault.server.console.sections import ConsoleSection, sections
-from vault.server.console.sessions import ConsoleSession, SessionEndedError, Sessions
+from vault.server.console.sessions import ConsoleSession, Reach, SessionEndedError, Sessions
 from vault.server.problems import HttpProblem, problem_of
 from vault.server.seal import Seal
 from vault.session.unlocked_vault import UnlockedVault
@@ -59,7 +59,10 @@ class Console:
 
 @dataclass(frozen=True)
 class Visit:
-    """One request: the vault of whoever asks, their session, what their address and form say, and the service's seal."""
+    """One request: the vault of whoever asks, their session, what their address and form say, and the service's seal.
+
+    ``project``, ``may_ask``: as ``Reach`` has them.
+    """
 
     vault: UnlockedVault
     session: ConsoleSession
@@ -67,6 +70,8 @@ class Visit:
     form: Mapping[str, str]
     place: Mapping[str, str]
     seal: Seal
+    project: str | None = None  # the only one that may be seen; None: as the role says
+    may_ask: bool = True
 
     def number(self, name: str) -> int:
         """A number in the address. Raises HttpProblem 404."""
@@ -119,8 +124,9 @@ async def _visited(request: Request, handler: Handler) -> Response:
         forms.require_token(body, session.form_token)
     query = forms.fields(request.url.query)
 
-    def work(vault: UnlockedVault) -> Response:
-        visit = Visit(vault, session, query, body, dict(request.path_params), console.seal)
+    def work(reach: Reach) -> Response:
+        place = dict(request.path_params)
+        visit = Visit(reach.vault, session, query, body, place, console.seal, reach.project, reach.may_ask)
         try:
             return _answer(visit, handler(visit), request.url.path)
         except (GenovaultError, PolicyInputError) as error:

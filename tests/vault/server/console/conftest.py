@@ -20,5 +20,7 @@ def desk(tmp_path_factory):
         consoles.impatient(patch)
         with consoles.running(vault) as it:
             it.tokens["rita"] = token
+            it.tokens["rita who asks"] = names["asks"]
+            it.tokens["rita's engine"] = names["engine"]
             it.names.update(names)
             yield it

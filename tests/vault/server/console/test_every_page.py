@@ -10,6 +10,24 @@ from tests.support import consoles
 from vault.server.console import frame
 
 PAGES = {  # page -> who sees it; others are refused
+    "/waiting": {"ann"},
+    "/requests": {"ann", "rita"},
+    "/requests?state=submitted": {"ann", "rita"},
+    "/requests/{request}": {"ann"},
+    "/requests/{second}": {"ann"},
+    "/requests/{own}": {"ann", "rita"},
+    "/projects": {"ann", "rita"},
+    "/projects/each": {"ann"},
+    "/projects/draft": {"ann"},
+    "/projects/served": {"ann", "rita"},
+    "/projects/served/check": {"ann"},
+    "/projects/served/budgets": {"ann", "rita"},
+    "/projects/each/budgets": {"ann"},
+    "/coverage": {"ann"},
+    "/coverage?project=served": {"ann"},
+    "/expiring": {"ann"},
+    "/expiring?days=36500": {"ann"},
+    "/notices": {"ann"},
     "/overview": {"auditor", "ann"},
     "/approvals": {"auditor", "ann"},
     "/approvals/demo": {"auditor", "ann"},
@@ -22,7 +40,7 @@ PAGES = {  # page -> who sees it; others are refused
     "/log/3": {"auditor", "ann"},
     "/log/3/proof": {"auditor", "ann"},
 }
-PEOPLE = ("auditor", "ann")
+PEOPLE = ("auditor", "ann", "rita")
 HEADERS = {
     "content-security-policy": frame.POLICY,
     "cache-control": "no-store",
@@ -40,7 +58,7 @@ HEADERS = {
 def test_each_page_is_for_its_roles(desk, chromium, who):
     with consoles.visiting(chromium, desk, who) as page:
         for path, seen_by in PAGES.items():
-            answer = page.goto(f"/console{path}")
+            answer = page.goto(f"/console{path.format(**desk.names)}")
             assert (answer.status == 200) == (who in seen_by), (path, answer.status)
             if who in seen_by:
                 assert {name: answer.headers[name] for name in HEADERS} == HEADERS, path
@@ -53,7 +71,7 @@ def test_axe_finds_nothing(desk, chromium, scheme):
     for who in PEOPLE:
         with consoles.visiting(chromium, desk, who, java_script_enabled=True, bypass_csp=True, color_scheme=scheme) as page:
             for path in ["/login", *(one for one, seen_by in PAGES.items() if who in seen_by)]:
-                page.goto(f"/console{path}")
+                page.goto(f"/console{path.format(**desk.names)}")
                 for one in page.locator("details").all():
                     one.evaluate("it => { it.open = true }")
                 violations = Axe().run(page).response["violations"]
@@ -68,7 +86,7 @@ def test_nothing_hangs_over_the_edge(desk, chromium, width):
     for who in PEOPLE:
         with consoles.visiting(chromium, desk, who, **options) as page:
             for path in ["/login", *(one for one, seen_by in PAGES.items() if who in seen_by)]:
-                page.goto(f"/console{path}")
+                page.goto(f"/console{path.format(**desk.names)}")
                 assert page.evaluate("document.documentElement.scrollWidth") <= width, path
 
 
