@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from cli import audit_approvals, audit_export, audit_proofs, audit_reading
+from cli import audit_approvals, audit_export, audit_page, audit_proofs, audit_reading
 from cli.context import context_of
 from cli.lazy import group
 from vault.audit.actions import Action, Outcome
@@ -21,6 +21,7 @@ for command in (
     audit_proofs.verify,
     audit_proofs.prove,
     audit_proofs.check,
+    audit_page.page,
     audit_export.export,
     audit_proofs.report,
 ):

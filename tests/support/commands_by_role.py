@@ -19,6 +19,7 @@ COMMANDS: dict[str, tuple[str, str | None]] = {
     "project template": ("project template", None),
     "project lint": ("project lint third.yaml", None),
     "key backups": ("key backups", None),
+    "audit page": ("audit page page.html", None),
     "audit check": ("audit check receipt --key log.vkey", None),
     "subject import": ("subject import sheet.csv", "subject.import"),
     "subject list": ("subject list", "subject.list"),

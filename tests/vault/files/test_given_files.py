@@ -36,6 +36,8 @@ OPENERS = {  # modules that open files by themselves, and why
     "vault.extracts.staging": "leftovers of an extract: its own regular files, follows no link",
     "vault.access.spool": "a server's own folder: regular files only, follows no link",
     "vault.access.accounting": "shipped with the program",
+    "vault.server.console.frame": "shipped with the program",
+    "cli.audit_page": "shipped with the program",
     "vault.access.reference_data": "shipped with the program",
     "vault.access.shipped_profiles": "shipped with the program",
     "vault.consent.forms": "shipped with the program",

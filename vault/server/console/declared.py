@@ -65,7 +65,7 @@ def shown(visit: Visit) -> Answer:
 
 
 def approve(visit: Visit) -> Answer:
-    """Approve the version of a project's declaration that was shown, by the steward's own key."""
+    """Approve the version of a project's declaration that was shown, by the steward's own key. Raises InputError ``version_needed``."""
     code, version = visit.place["code"], visit.form.get("version", "")
     if not (version.isascii() and version.isdecimal() and len(version) < 10):
         raise InputError("version_needed", "say which version is approved")

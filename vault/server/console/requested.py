@@ -74,7 +74,7 @@ def deny(visit: Visit) -> Answer:
 
 
 def withdraw(visit: Visit) -> Answer:
-    """Take a request back."""
+    """Take a request back. Raises RefusedError ``scope_missing``: the token only reads; as ``withdraw`` of requests."""
     request, reason = visit.place["request"], visit.form.get("reason", "")
     if visit.project is None:
         requests.withdraw(visit.vault, request, reason)

@@ -5,7 +5,7 @@ import pytest
 from tests.support import consoles
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def chromium():
     with consoles.browser() as it:
         yield it
