@@ -65,8 +65,8 @@ def main() -> None:
     place = options.work / f"delivery-{options.scale:g}"
     shutil.rmtree(place, ignore_errors=True)
     place.mkdir(parents=True)
-    half = _half(source, place)
-    vault = _vault(place, vcf, half)
+    half = half_of(source, place)
+    vault = vault_of(place, vcf, half)
     asked = {code: _ask(vault, code) for code in ("plain", "sealed")}
     print(f"{len(half)} people; load {os.getloadavg()[0]:.1f}")
     for file_format in options.formats:
@@ -121,13 +121,13 @@ def _counts(path: Path) -> str:
     return hashlib.sha256(subprocess.run(query, input=plain, capture_output=True, check=True).stdout).hexdigest()
 
 
-def _half(source: Path, place: Path) -> list[str]:
+def half_of(source: Path, place: Path) -> list[str]:
     names = subprocess.run(["bcftools", "query", "-l", source], capture_output=True, check=True, text=True).stdout.split()
     (place / "half.txt").write_text("".join(f"{name}\n" for name in names[::2]))
     return names[::2]
 
 
-def _vault(place: Path, vcf: Path, half: Sequence[str]) -> UnlockedVault:
+def vault_of(place: Path, vcf: Path, half: Sequence[str]) -> UnlockedVault:
     """A vault of the cohort in which half the people consent, and a recipient ``lab``."""
     key = place / "key"
     key.write_bytes(os.urandom(32))

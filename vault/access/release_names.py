@@ -16,6 +16,7 @@ from vault.crypto.primitives import hmac_sha256, sha256
 from vault.crypto.secret import Secret
 from vault.errors import IntegrityError
 from vault.ids import DatasetId, Pseudonym, SubjectId
+from vault.session.caches import Cache
 from vault.session.unlocked_vault import UnlockedVault
 from vault.subjects.pseudonyms import pseudonyms
 
@@ -28,6 +29,17 @@ class Naming(NamedTuple):
     key: Secret
     domain: str
     prefix: str
+
+
+class StreamColumns(NamedTuple):
+    """People of a stream and their names, in the order of its columns."""
+
+    people: tuple[SubjectId, ...]
+    names: tuple[Pseudonym, ...]
+
+
+_COLUMNS: Cache[dict[tuple[bytes, bytes], tuple[object, StreamColumns]]] = Cache(dict)
+_MOST_KEPT = 16
 
 
 def newest_version(vault: UnlockedVault, project: Project) -> int:
@@ -78,10 +90,23 @@ def names(vault: UnlockedVault, under: Naming, subjects: Sequence[SubjectId]) ->
     return pseudonyms(under.key.reveal(), domain=under.domain, prefix=under.prefix, subjects=subjects, salts=salts)
 
 
-def stream_order(vault: UnlockedVault, project: Project, dataset_id: DatasetId) -> bytes:
-    """Key of the order of columns in the project's streams of a dataset, 32 bytes: the same in each, as their names are. Raises as ``naming``."""
+def stream_columns(vault: UnlockedVault, project: Project, dataset_id: DatasetId, subjects: Sequence[SubjectId]) -> StreamColumns:
+    """People and their names in the order of columns of the project's streams of a dataset: the same in each, as names are. Raises as ``names``.
+
+    Those of the last set of people of each project and dataset are kept for the session.
+    """
+    place, basis = (project.project_id, dataset_id), (newest_version(vault, project), tuple(subjects))
+    kept: dict[tuple[bytes, bytes], tuple[object, StreamColumns]] = vault.caches.get(_COLUMNS)
+    held = kept.get(place)
+    if held is not None and held[0] == basis:
+        return held[1]
     under = naming(vault, project, "")
-    return hmac_sha256(under.key.reveal(), encode_context("genovault/stream-columns/v1", dataset_id))
+    key = hmac_sha256(under.key.reveal(), encode_context("genovault/stream-columns/v1", dataset_id))
+    named = names(vault, under, subjects)
+    order = sorted(range(len(named)), key=[hmac_sha256(key, name.encode()) for name in named].__getitem__)
+    made = StreamColumns(tuple(subjects[at] for at in order), tuple(named[at] for at in order))
+    vault.caches.put(_COLUMNS, {**dict(list(kept.items())[-_MOST_KEPT:]), place: (basis, made)})
+    return made
 
 
 def names_told(

@@ -16,6 +16,7 @@ from vault.access.disclosure.carrier_table import Read
 from vault.access.disclosure.linkage_decisions import LinkageDecision
 from vault.access.excluded_places import renamed
 from vault.access.release_limits import ReleaseLimits
+from vault.access.release_names import StreamColumns
 from vault.access.scope import AccessScope
 from vault.consent.cohort_decisions import Decided, Members
 from vault.crypto.key_wrapping import KeyPurpose
@@ -41,28 +42,35 @@ if TYPE_CHECKING:
 
 
 def open_view(
-    vault: UnlockedVault, access: Access, *, at_once: bool = False, to: Destination | None = None, order: bytes | None = None
+    vault: UnlockedVault,
+    access: Access,
+    *,
+    at_once: bool = False,
+    to: Destination | None = None,
+    columns: StreamColumns | None = None,
 ) -> Deidentified:
     """Steps 5 and 6: open the permitted subjects' blocks in random row order and de-identify them. An extract that may go on has its row
     order from a key, and one that goes on the same order and names.
 
-    Nothing else opens a block for a reader. ``order``: key of the row order, 32 bytes, where it is settled. Further windows are opened as pages are asked for; ``at_once``: all now, as one page.
+    Nothing else opens a block for a reader. ``columns``: people and names in their order, where it is settled. Further windows are opened as pages are asked for; ``at_once``: all now, as one page.
 
     Raises:
         IntegrityError: ``key_missing``; a block or table was altered. RefusedError: ``extract_changed``.
     """
     from vault.views.deidentify import row_order  # noqa: PLC0415 - kernels load when genotypes are opened, not with every command
 
-    scope, subjects = access.scope, access.decided.permitted
+    scope, subjects, members = access.scope, access.decided.permitted, access.decided.members
+    if columns is not None:
+        return _deidentified(vault, scope, access.limits, columns.people, columns.names, members=members, at_once=at_once)
     left = None if to is None else to.left
     naming = release_names.begin if left is None else release_names.naming
     names = release_names.names(vault, naming(vault, scope.project, access.release_id), subjects)
     kept = to is not None and to.chosen.by_contig
-    order_key = leftovers.column_order(vault, access.release_id, again=left is not None) if kept else order or vault.random(32)
-    rows = row_order(order_key, names).tolist()
+    order_key = leftovers.column_order(vault, access.release_id, again=left is not None) if kept else vault.random(32)
+    order = row_order(order_key, names).tolist()
     # Blocks are decoded straight into the order of the view.
-    people = [subjects[at] for at in rows]
-    titles, members = [names[at] for at in rows], access.decided.members
+    people = [subjects[at] for at in order]
+    titles = [names[at] for at in order]
     return _deidentified(vault, scope, access.limits, people, titles, members=members, at_once=at_once)
 
 

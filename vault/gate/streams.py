@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
+from threading import Lock
 from typing import TYPE_CHECKING, Any
 
 from policies.disclosure.view_rules import ViewRules
@@ -41,23 +42,26 @@ if TYPE_CHECKING:
 
 
 class BlockStream:
-    """Bytes of a block, run after run. ``close`` ends it, whether it came to its end or not: until then its access is under way."""
+    """Bytes of a block, run after run. ``close`` ends it, whether it came to its end or not: until then its access is under way. Safe among threads."""
 
     def __init__(self, first: bytes, rest: Iterator[bytes]) -> None:
         self._first: bytes | None = first
         self._rest = rest
+        self._making = Lock()
 
     def __iter__(self) -> Iterator[bytes]:
         return self
 
     def __next__(self) -> bytes:
         """The next run. Raises RefusedError where somebody left meanwhile; IntegrityError, UnavailableError: as ``view``."""
-        first, self._first = self._first, None
-        return next(self._rest) if first is None else first
+        with self._making:
+            first, self._first = self._first, None
+            return next(self._rest) if first is None else first
 
     def close(self) -> None:
-        """End it."""
-        self._rest.close()  # type: ignore[attr-defined] # a generator
+        """End it, once a run that is being made is made."""
+        with self._making:
+            self._rest.close()  # type: ignore[attr-defined] # a generator
 
 
 def stream_ticket(vault: UnlockedVault, asked: StreamAsked, *, accessor: str) -> tuple[Secret, StreamTicket]:
@@ -149,8 +153,7 @@ def _epoch(vault: UnlockedVault, scope: AccessScope, decided: Decided, limits: R
     """Digest in hex of what settles the bytes of a stream, but the places that are asked for, its format and its time."""
     basis = release_decisions.basis(vault, replace(scope, regions=()), decided, limits)
     names = release_names.newest_version(vault, scope.project)
-    contigs = "\n".join(parts.contigs(vault, scope.dataset.dataset_id))
-    return sha256(encode_context("genovault/stream-epoch/v1", basis, names, sha256(contigs.encode()))).hex()
+    return sha256(encode_context("genovault/stream-epoch/v1", basis, names)).hex()
 
 
 def _tell(
@@ -175,14 +178,12 @@ def _tell(
 
 
 def _title(vault: UnlockedVault, scope: AccessScope, decided: Decided) -> StreamTitle:
-    """Title of the stream, its columns in the order of ``stream_order``."""
+    """Title of the stream."""
     from vault.extracts.streams import StreamTitle  # noqa: PLC0415 - as in ``stream_header``
-    from vault.views.deidentify import row_order  # noqa: PLC0415 - as in ``stream_header``
 
-    names = release_names.names(vault, release_names.naming(vault, scope.project, ""), decided.permitted)
-    order = row_order(release_names.stream_order(vault, scope.project, scope.dataset.dataset_id), names)
+    columns = release_names.stream_columns(vault, scope.project, scope.dataset.dataset_id, decided.permitted)
     contigs = parts.contigs(vault, scope.dataset.dataset_id)
-    return StreamTitle.of([names[at] for at in order], assembly=scope.dataset.assembly, contigs=contigs)
+    return StreamTitle.of(columns.names, assembly=scope.dataset.assembly, contigs=contigs)
 
 
 def _line(given: StreamTicket, scope: AccessScope, rules: ViewRules) -> dict[str, str]:
@@ -224,8 +225,8 @@ def _runs(vault: UnlockedVault, given: StreamTicket) -> Iterator[bytes]:
         places = asked_regions.read_regions(given.asked.regions).intervals if scope.panel and given.asked.regions else ()
         watch = _StreamWatch(vault, access, given)
         for run in streams.body(Narrowed.of(whole, places), title, given.asked.kind):
-            watch.require()
             yield run
+            watch.require()
         yield streams.END
 
 
@@ -245,8 +246,9 @@ def _committed(vault: UnlockedVault, access: Access, view: Deidentified) -> Page
 
 
 def _view(vault: UnlockedVault, access: Access) -> Deidentified:
-    order = release_names.stream_order(vault, access.scope.project, access.scope.dataset.dataset_id)
-    return blocks.open_view(vault, access, order=order)
+    scope = access.scope
+    columns = release_names.stream_columns(vault, scope.project, scope.dataset.dataset_id, access.decided.permitted)
+    return blocks.open_view(vault, access, columns=columns)
 
 
 def _handed_out(
@@ -263,9 +265,8 @@ def _handed_out(
     try:
         watch = _StreamWatch(vault, access, given)
         for run in streams.body(view, title, given.asked.kind):
-            watch.require()
             yield run
-        watch.require()
+            watch.require()
         accesses.commit(vault, access, access.content, n_sites=view.summary.n_sites, bits=view.counted())
     except BaseException as error:
         accesses.cut(vault, access, error, n_sites=view.bits.n_sites, bits=view.bits)

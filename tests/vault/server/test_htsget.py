@@ -13,6 +13,8 @@ from tests.support.vaults import opened
 from vault.access import access_tokens
 from vault.consent import recording
 from vault.extracts import bgzf
+from vault.server import problems
+from vault.server.htsget_answers import response_at
 from vault.server.htsget_questions import LARGEST, MOST_REGIONS
 from vault.server.origins import parse
 from vault.server.probes import MINUTE, Probes
@@ -266,6 +268,39 @@ def test_a_look_for_an_index_is_answered_at_once_by_no_look_up(server):
             answer = said(server.client.get(path, headers=headers), 404, "NotFound")
             assert "retry-after" not in answer.headers
     assert len(entries(server)) == before
+
+
+def test_looks_for_an_index_are_told_by_one_entry_of_their_own(tmp_path):
+    served.staffed(tmp_path)
+    with served.serving(tmp_path / "v", token="none") as it:
+        for _ in range(3):
+            it.client.get(f"{COHORT}.csi")
+            it.client.get(f"{REGION}.tbi")
+    probes = [leaf for leaf in entries(it) if leaf["act"].startswith("stream.")]
+    assert [(leaf["act"], leaf["outcome"], leaf["counts"]) for leaf in probes] == [("stream.probe", "done", {"probes": 1})]
+    assert probes[0]["actor"] == {"kind": "service", "id": "service"}
+
+
+@pytest.mark.parametrize(
+    ("problem", "status", "error"),
+    [
+        (problems.refused(), 404, "NotFound"),
+        (problems.unauthenticated(), 401, "InvalidAuthentication"),
+        (problems.sealed(), 503, "Unavailable"),
+        (problems.HttpProblem(415, "media_type", "a body is application/json"), 400, "InvalidInput"),
+        (problems.HttpProblem(413, "body_too_large", "a body has an end"), 413, "PayloadTooLarge"),
+        (problems.HttpProblem(500, "internal_error", "something went wrong here"), 500, "InternalError"),
+    ],
+)
+def test_problems_have_the_form_of_their_address(problem, status, error):
+    for path in ("/variants/a/b", "/blocks/1"):
+        answer = response_at(path, problem)
+        assert (answer.status_code, answer.media_type) == (status, MEDIA)
+        assert json.loads(answer.body)["htsget"]["error"] == error
+        assert {name.lower() for name in problem.headers} <= set(answer.headers)
+    elsewhere = response_at("/v1/projects", problem)
+    assert (elsewhere.status_code, elsewhere.media_type) == (problem.status, problems.MEDIA_TYPE)
+    assert response_at("/variantsx", problem).media_type == problems.MEDIA_TYPE
 
 
 def test_a_minute_of_looks_is_one_number():
