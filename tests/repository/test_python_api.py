@@ -47,6 +47,27 @@ def main() -> int:
     reveal_type(view.not_assayed)
     reveal_type(view.receipt)
     return len(names(view))
+
+def served(token: str) -> int:
+    with vault.connect("https://vault.example:8420", token=token, certificate="ca.pem") as c:
+        panel = c.panel("demo", dataset="cohort", name="pgx")
+        rows = panel.genotypes(["demo1x"])
+        told = panel.changes(rows.cursor, wait=25)
+        reveal_type(c)
+        reveal_type(c.projects())
+        reveal_type(panel)
+        reveal_type(rows)
+        reveal_type(rows.pseudonyms)
+        reveal_type(rows.by_person)
+        reveal_type(rows.genotypes)
+        reveal_type(rows.phased)
+        reveal_type(rows.sites)
+        reveal_type(told.drop)
+        reveal_type(panel.match("pgx@1").criteria)
+        reveal_type(panel.follow().rows)
+        for change in panel.follow():
+            reveal_type(change.added)
+    return rows.entry
 """
 
 WRONG = """

@@ -110,7 +110,9 @@ class PanelMirror:
         for name in read.drop:
             self.rows.pop(name, None)
         for name, alleles, phased in zip(read.pseudonyms, read.by_person, read.phased_by_person, strict=True):
-            self.rows[name] = PersonCalls(alleles, phased)
+            self.rows[name] = PersonCalls(
+                alleles.copy(), phased.copy()
+            )  # of the row alone: a view would keep the whole answer in memory
         self._newest = replace(
             read,
             pseudonyms=(),

@@ -9,12 +9,14 @@ from dataclasses import replace
 import numpy as np
 import pyarrow as pa
 
+from vault.genotypes.codec.call_codes import HAPLOID_BASE, PHASED_OFFSET, allele_pairs
 from vault.genotypes.sites import Sites
 from vault.views.variants import variants
 from vault.views.view import View
 
 MEDIA_TYPE = "application/vnd.apache.arrow.stream"
 BATCH_BYTES = 1 << 22  # of alleles in one batch
+_PAIRS = allele_pairs().view(np.uint16)[:, 0]  # by call code, two int8
 END = b"\xff\xff\xff\xff\x00\x00\x00\x00"  # of a stream
 
 
@@ -90,12 +92,17 @@ def _columns(view: View, first: int, end: int) -> View:
 
 
 def _batch(view: View, schema: pa.Schema, ploidy: int, *, wide: bool) -> pa.RecordBatch:
-    genotypes = view.genotypes
-    sites, people, held = genotypes.shape
-    dtype: type[np.int8 | np.int16] = np.int16 if wide else np.int8
-    alleles = np.full((people, sites, ploidy), -2, dtype)
-    alleles[:, :, :held] = genotypes.transpose(1, 0, 2)
-    bits = np.packbits(view.phased.T, bitorder="little")  # of the rows as one run: Arrow's layout
+    people = len(view.pseudonyms)
+    codes = np.ascontiguousarray(view.codes.T)
+    alleles = _PAIRS[codes].view(np.int8).reshape(*codes.shape, 2)  # one look-up for both numbers of a call
+    phased = (codes >= PHASED_OFFSET) & (codes < HAPLOID_BASE)
+    if len(view.escapes):
+        phased = np.ascontiguousarray(view.phased.T)
+    if len(view.escapes) or ploidy > 2 or wide:
+        escaped = view.genotypes.transpose(1, 0, 2)
+        alleles = np.full((*codes.shape, ploidy), -2, np.int16 if wide else np.int8)
+        alleles[:, :, : escaped.shape[2]] = escaped
+    bits = np.packbits(phased, bitorder="little")  # of the rows as one run: Arrow's layout
     return pa.record_batch(
         [
             pa.array(view.pseudonyms, pa.utf8()),
@@ -103,7 +110,7 @@ def _batch(view: View, schema: pa.Schema, ploidy: int, *, wide: bool) -> pa.Reco
             _lists(
                 schema.field("phased").type,
                 people,
-                pa.Array.from_buffers(pa.bool_(), people * sites, [None, pa.py_buffer(bits.tobytes())]),
+                pa.Array.from_buffers(pa.bool_(), codes.size, [None, pa.py_buffer(bits.tobytes())]),
             ),
         ],
         schema=schema,

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vault.errors import InputError
-from vault.genotypes.codec.call_codes import ABSENT, ESCAPE, HAPLOID_BASE, PHASED_OFFSET, Codes, Escapes
+from vault.genotypes.codec.call_codes import HAPLOID_BASE, PHASED_OFFSET, Codes, Escapes, allele_pairs
 from vault.genotypes.sites import Sites
 from vault.ids import Pseudonym
 from vault.views import variants
@@ -43,14 +43,7 @@ class View:
     @property
     def genotypes(self) -> NDArray[np.int8] | NDArray[np.int16]:
         """int8[m, n, ploidy]: allele numbers; -1 missing, -2 absent (beyond the call's ploidy). int16 where a call has an allele over 127."""
-        table = np.full((256, 2), -1, np.int8)
-        code = np.arange(HAPLOID_BASE)
-        table[:HAPLOID_BASE, 0] = (code % PHASED_OFFSET) // 11 - 1
-        table[:HAPLOID_BASE, 1] = (code % PHASED_OFFSET) % 11 - 1
-        table[HAPLOID_BASE:ESCAPE, 0] = np.arange(ESCAPE - HAPLOID_BASE) - 1
-        table[HAPLOID_BASE:ESCAPE, 1] = -2
-        table[ABSENT] = -1
-        matrix = table[self.codes]
+        matrix = allele_pairs()[self.codes]
         if not len(self.escapes):
             return matrix
         lengths = np.diff(self.escapes.offset)

@@ -93,3 +93,8 @@ def test_its_text_holds_no_call_and_no_name():
     _, mirror = mirrored()
     assert repr(mirror) == "PanelMirror(3 rows, 1 sites)"
     assert "array" not in repr(mirror.rows["a"])
+
+
+def test_a_row_holds_nothing_of_other_people_s():
+    _, mirror = mirrored()
+    assert all(one.alleles.base is None and one.phased.base is None for one in mirror.rows.values())

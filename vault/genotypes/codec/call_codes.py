@@ -100,6 +100,17 @@ def join_escapes(parts: Sequence[Escapes], first_row: Sequence[int]) -> Escapes:
     )
 
 
+def allele_pairs() -> NDArray[np.int8]:
+    """int8[256, 2]: allele numbers of each code; -1 missing, -2 absent (a haploid call's second). Escapes are in ``Escapes``; ABSENT reads as missing."""
+    pairs = np.full((256, 2), -1, np.int8)
+    code = np.arange(HAPLOID_BASE)
+    pairs[:HAPLOID_BASE, 0] = (code % PHASED_OFFSET) // DIPLOID_STRIDE - 1
+    pairs[:HAPLOID_BASE, 1] = (code % PHASED_OFFSET) % DIPLOID_STRIDE - 1
+    pairs[HAPLOID_BASE:ESCAPE, 0] = np.arange(ESCAPE - HAPLOID_BASE) - 1
+    pairs[HAPLOID_BASE:ESCAPE, 1] = -2
+    return pairs
+
+
 def call_texts() -> list[bytes]:
     """GT text of each of the 256 codes; ESCAPE and unused codes are empty."""
     texts = [b""] * 256
