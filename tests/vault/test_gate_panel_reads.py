@@ -10,6 +10,8 @@ from tests.support.vaults import opened
 from vault import gate
 from vault.consent import recording
 from vault.errors import IntegrityError
+from vault.gate import panel_reads
+from vault.operations.erasure import process
 
 PANEL = {"project": "demo", "dataset": "cohort", "panel": "pgx"}
 
@@ -83,3 +85,32 @@ def test_a_set_that_nobody_was_given_tells_nothing(s):
     with pytest.raises(IntegrityError) as caught:
         gate.changes(s, **PANEL, since_people=[bytes(32)], since_rows="")
     assert caught.value.code == "audit_set_altered"
+
+
+def test_of_an_erased_person_it_is_told_that_all_rows_are_to_be_replaced(s):
+    """Nothing can name an erased person any more: whoever holds the row is told to hold no row of before."""
+    before = gate.read_panel(s, **PANEL)
+    process.erase(s, "S03")
+    told = gate.changes(s, **PANEL, since_people=[before.people], since_rows=before.rows)
+    assert (told.added, told.sites_changed, told.unnamed) == ((), True, True)
+    after = gate.read_panel(s, **PANEL)
+    assert len(after.view.pseudonyms) == len(before.view.pseudonyms) - 1
+    then = gate.changes(s, **PANEL, since_people=[after.people], since_rows=after.rows)
+    assert (then.sites_changed, then.unnamed) == (False, False)
+
+
+def test_where_nothing_changed_nobody_is_decided_on_again(s, monkeypatch):
+    read = gate.read_panel(s, **PANEL)
+    asked = {"since_people": [read.people], "since_rows": read.rows}
+    first = gate.changes(s, **PANEL, **asked)
+    monkeypatch.setattr(panel_reads.decision, "decide", lambda *_: pytest.fail("decided"))
+    assert gate.changes(s, **PANEL, **asked) == first
+    assert first.now == read.people
+
+
+def test_what_changed_for_others_is_found_out_anew_and_is_nothing(s):
+    read = gate.read_panel(s, **PANEL)
+    asked = {"since_people": [read.people], "since_rows": read.rows}
+    recording.withdraw(s, "S11")  # who had declined
+    told = gate.changes(s, **PANEL, **asked)
+    assert (told.added, told.dropped, told.sites_changed) == ((), (), False)

@@ -20,8 +20,8 @@ from vault.consent import release_decisions
 from vault.errors import RefusedError, UnavailableError
 from vault.gate import clearances, decision, views
 from vault.gate.clearances import TRIES, Clearance, rows_digest
-from vault.gate.guards import STALE
-from vault.ids import AuditToken, SubjectId
+from vault.gate.guards import INDIFFERENT, STALE
+from vault.ids import SubjectId
 from vault.session.moments import moment
 from vault.session.unlocked_vault import UnlockedVault
 from vault.views.settled_sites import columns_of
@@ -49,14 +49,17 @@ class PanelRead:
 class PanelChanges:
     """Difference between the people and sites of an earlier read and those of now, by pseudonyms in no order that tells anything.
 
-    ``sites_changed``: the sites, or rows of people who stay, may be others than those of before; a read tells. ``people``: sets that the log keeps, whose
-    symmetric difference is everybody permitted now: what the next question begins at, with ``rows``.
+    ``sites_changed``: the sites, or rows of people who stay, may be others than those of before; a read tells. ``unnamed``: somebody is to be dropped
+    whom nothing can name any more, so that everybody's rows are to be replaced. ``people``: sets that the log keeps, whose symmetric difference is
+    everybody permitted now: what the next question begins at, with ``rows``; ``now``: digest of everybody permitted.
     """
 
     added: tuple[str, ...]
     dropped: tuple[str, ...]
     sites_changed: bool
+    unnamed: bool
     people: tuple[bytes, ...]
+    now: bytes
     rows: str
 
 
@@ -196,6 +199,9 @@ def _changes(
     vault: UnlockedVault, project: str, dataset: str, panel: str, *, since_people: Sequence[bytes], since_rows: str
 ) -> PanelChanges:
     with vault.trail.attempting(Action.VIEW_CHANGES, project=project):
+        known = clearances.cached(vault, project=project, dataset=dataset, panel=panel)
+        if known is not None and (tuple(since_people), since_rows) == ((known.people,), known.rows) and _stands(vault, known):
+            return PanelChanges((), (), False, False, (known.people,), known.people, known.rows)
         scope = scope_of_view(vault, project=project, dataset=dataset, panel=panel, regions=())
         if scope.project.declaration.pseudonyms is PseudonymScope.RELEASE:
             raise RefusedError("names_not_kept", "the project names people anew in each release")
@@ -205,10 +211,7 @@ def _changes(
             decided = decision.decide(vault, tx, scope, when)
             limits = release_decisions.limits(tx, scope, decided, when)
         rows = rows_digest(vault, scope, decided, limits)
-        tokens: set[AuditToken] = set()
-        for digest in since_people:
-            tokens ^= set(vault.trail.log.subjects_of(digest))
-        before = set(vault.subject_keys.owners_of(sorted(tokens)))
+        before, lost = _people_of(vault, since_people)
         now = set(decided.permitted)
         told_of = sorted(now ^ before)
         names = _names(vault, scope, told_of)
@@ -220,7 +223,29 @@ def _changes(
                 Action.VIEW_CHANGES, Outcome.DONE, subjects=told_of, project=scope.project.code, counts=counts
             )
             people = (*people, entry.subject_set)
-    return PanelChanges(added, dropped, bool(told_of) or since_rows != rows, people, rows)
+        unnamed = lost or not all(names.values())
+        digest = vault.trail.log.set_of(vault.subject_keys.tokens(decided.permitted))
+    return PanelChanges(added, dropped, bool(told_of) or unnamed or since_rows != rows, unnamed, people, digest, rows)
+
+
+def _stands(vault: UnlockedVault, known: Clearance) -> bool:
+    """True if nothing of what a clearance rests on has changed. Raises IntegrityError as ``AuthenticBooks.marks``."""
+    with vault.books.read() as tx:
+        now, then = vault.books.marks(tx), known.on.marks
+    changed = {name for name in now.keys() | then.keys() if now.get(name) != then.get(name)}
+    return bool(now) and not known.guard.expired and changed <= INDIFFERENT
+
+
+def _people_of(vault: UnlockedVault, sets: Sequence[bytes]) -> tuple[set[SubjectId], bool]:
+    """Symmetric difference of sets that the log keeps; and True if somebody of them was erased, whom nothing can name any more."""
+    people: set[SubjectId] = set()
+    lost = False
+    for digest in sets:
+        tokens = vault.trail.log.subjects_of(digest)
+        owners = set(vault.subject_keys.owners_of(tokens))
+        lost = lost or len(owners) < len(tokens)
+        people ^= owners
+    return people, lost
 
 
 def _names(vault: UnlockedVault, scope: AccessScope, people: Sequence[SubjectId]) -> dict[SubjectId, str]:

@@ -152,11 +152,12 @@ def _since(vault: UnlockedVault, project: str, panel: str, asked: GenotypesAsked
     cursor = _shown(vault, asked.since or "", project=project, dataset=asked.dataset, panel=panel)
     place = {"project": project, "dataset": asked.dataset, "panel": panel}
     told = gate.changes(vault, **place, since_people=cursor.people, since_rows=cursor.rows)
-    if told.rows == cursor.rows and len(told.people) <= MOST_SETS:
+    if told.rows == cursor.rows and not told.unnamed and len(told.people) <= MOST_SETS:
         read = gate.read_panel(vault, **place, pseudonyms=told.added)
         if (read.sites_id, read.rows) == (cursor.sites_id, cursor.rows):
-            # The people are those that were told: who came or left in between is told next.
-            return PanelAnswer(read, cursor_text(vault, replace(cursor, people=told.people)), told.dropped, whole=False)
+            # Who came or left in between the two is told next: the people are those that were told.
+            people = (read.people,) if read.people == told.now else told.people
+            return PanelAnswer(read, cursor_text(vault, replace(cursor, people=people)), told.dropped, whole=False)
     return _read(vault, project, panel, asked)
 
 

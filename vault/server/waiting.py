@@ -11,7 +11,6 @@ from contextlib import asynccontextmanager
 from sqlalchemy import select
 from starlette.requests import Request
 
-from vault.errors import GenovaultError
 from vault.server.problems import HttpProblem
 from vault.server.seal import Seal
 from vault.session.unlocked_vault import UnlockedVault
@@ -80,8 +79,8 @@ class HeadWatch:
                 if problem.code == "busy":
                     continue
                 found = None
-            except GenovaultError:
-                found = None  # whoever waits looks for themselves, and says what it is
+            except Exception:  # noqa: BLE001 - whatever it is: who waits looks for themselves, and says what it is
+                found = None
             if found is None or found != self._heads:
                 self._heads = found
                 self._tell()

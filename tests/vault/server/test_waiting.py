@@ -17,6 +17,7 @@ from tests.support import served
 from tests.support.vaults import FACTOR, opened
 from vault.access import access_tokens, projects
 from vault.consent import recording
+from vault.operations.erasure import process
 from vault.server.waiting import OF_ONE
 
 WAIT = 30
@@ -110,6 +111,16 @@ def test_a_mirror_drops_first_and_holds_what_the_vault_permits(server, panel):
     assert len(told.dropped) == 1
     assert set(mirror.rows) == before - set(told.dropped) == set(panel.genotypes().pseudonyms)
     assert mirror.step(wait=0) is None
+
+
+def test_a_mirror_holds_no_row_of_an_erased_person_though_nothing_can_name_them(server, panel):
+    mirror = panel.follow(wait=1)
+    before = set(mirror.rows)
+    with opened(server.folder) as s:
+        process.erase(s, "S10")
+    mirror.step()
+    assert set(mirror.rows) == set(panel.genotypes().pseudonyms)
+    assert len(before - set(mirror.rows)) == 1
 
 
 def test_one_token_waits_a_few_times_and_more_is_told_so(server, panel):
