@@ -12,6 +12,7 @@ import base64
 import hmac
 import re
 import zlib
+from collections import OrderedDict
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -22,13 +23,15 @@ from policies.token_scopes import TokenScope
 from vault.access import projects
 from vault.audit.actions import Action, Outcome
 from vault.audit.entry import ObjectRef
+from vault.audit.log_head import LogHead
 from vault.crypto.context import encode_context
 from vault.crypto.keystore import Role
-from vault.crypto.primitives import hmac_sha256
+from vault.crypto.primitives import hmac_sha256, sha256
 from vault.crypto.secret import Secret
-from vault.errors import InputError, RefusedError
+from vault.errors import InputError, RefusedError, UnavailableError
 from vault.ids import RandomBytes
 from vault.session import principals
+from vault.session.caches import Cache
 from vault.session.on_behalf import OnBehalf
 from vault.session.unlocked_vault import UnlockedVault
 from vault.storage.book_tables import PrincipalRow
@@ -69,6 +72,35 @@ class Authenticated:
     accessor: str
     project: str
     scopes: frozenset[TokenScope]
+
+
+STATE_CHANGED = "state_changed"
+
+
+@dataclass(frozen=True, eq=False)
+class StateGuard:
+    """Holds while all that decides is in the state in which somebody was looked up (``guarded_entries.Guard``)."""
+
+    state: bytes
+
+    def check(self, _tx: Transaction, head: LogHead) -> None:
+        """Raises UnavailableError ``state_changed``."""
+        if head.state != self.state:
+            raise UnavailableError(STATE_CHANGED, "something that decides has changed", hint="try again")
+
+
+@dataclass(frozen=True)
+class _HeldOn:
+    """A bearer as looked up when all that decides was in a ``state``."""
+
+    state: bytes
+    until: datetime
+    who: Authenticated
+    guard: StateGuard
+
+
+MOST_KNOWN = 1_024
+_KNOWN: Cache[OrderedDict[bytes, _HeldOn]] = Cache(OrderedDict)  # by SHA-256 of a token's text
 
 
 def issue(
@@ -152,7 +184,7 @@ def list_all(vault: UnlockedVault) -> list[AccessToken]:
 
 
 def authenticate(vault: UnlockedVault, text: str) -> Authenticated:
-    """The bearer of a token, held against the books of now.
+    """The bearer of a token, held against the books of now: looked up anew where anything that decides has changed since.
 
     Raises:
         RefusedError: ``token_refused``: malformed, unknown, wrong, expired, revoked, or of a disabled principal; which of them, nobody is told.
@@ -160,14 +192,33 @@ def authenticate(vault: UnlockedVault, text: str) -> Authenticated:
     read = parse(text)
     if read is None:
         raise refused()
-    accessor, secret = read
+    state, shown, kept = vault.books.state(), sha256(text.encode()), vault.caches.get(_KNOWN)
+    held_on = kept.get(shown)
+    if held_on is not None and state is not None and held_on.state == state and vault.clock() < held_on.until:
+        return held_on.who
+    until, who = _looked_up(vault, *read)
+    if state is not None:
+        kept[shown] = _HeldOn(state, until, who, StateGuard(state))
+        while len(kept) > MOST_KNOWN:
+            kept.popitem(last=False)
+    return who
+
+
+def remembered(vault: UnlockedVault, text: str) -> tuple[Authenticated, StateGuard] | None:
+    """The bearer of a token as last looked up, for an entry that rests on the guard; None where it has to be looked up."""
+    found = vault.caches.get(_KNOWN).get(sha256(text.encode()))
+    return None if found is None or vault.clock() >= found.until else (found.who, found.guard)
+
+
+def _looked_up(vault: UnlockedVault, accessor: str, secret: bytes) -> tuple[datetime, Authenticated]:
+    """When a token ends, and its bearer. Raises as ``authenticate``."""
     with vault.books.read() as tx:
         row = tx.get(AccessTokenRow, accessor)
         held = row.mac if row is not None else bytes(32)
         holds = hmac.compare_digest(_mac(vault, accessor, secret), held)  # of an unknown one too: in the same time
-        if not holds:
+        if not holds or row is None:
             raise refused()
-        return _bearer(vault, tx, row)
+        return from_micros(row.expires), _bearer(vault, tx, row)
 
 
 def holder(vault: UnlockedVault, tx: Transaction, accessor: str) -> Authenticated:

@@ -17,14 +17,16 @@ refusal is logged with its reason; researchers and engines get one message, what
 from vault.gate.answers import counts, result
 from vault.gate.checks import check
 from vault.gate.extracts import extract
+from vault.gate.guards import STALE
 from vault.gate.matching import match, match_counts, match_price
-from vault.gate.panel_reads import GuardedRead, PanelChanges, PanelRead, changes, cleared_read, read_panel
+from vault.gate.panel_reads import GuardedRead, PanelChanges, PanelRead, changes, cleared_read, read_panel, tidy
 from vault.gate.risks import last_risk, risk
 from vault.gate.streams import stream_body, stream_header, stream_ticket
 from vault.gate.tables import approve_table, assess_table, deliver_table, frequencies
 from vault.gate.views import view
 
 __all__ = [
+    "STALE",
     "GuardedRead",
     "PanelChanges",
     "PanelRead",
@@ -47,5 +49,6 @@ __all__ = [
     "stream_body",
     "stream_header",
     "stream_ticket",
+    "tidy",
     "view",
 ]

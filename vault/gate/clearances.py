@@ -11,31 +11,24 @@ import threading
 from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
 from typing import Any
 
 from vault.access import holdings, read_terms, release_names
-from vault.access.disclosure import released_sites
 from vault.access.read_terms import ReadTerms
-from vault.access.release_limits import ReleaseLimits
 from vault.access.scope import AccessScope, scope_of_view
 from vault.audit.actions import Action, Outcome
 from vault.audit.bands import banded
 from vault.audit.entry import ObjectRef, Prepared
 from vault.audit.guarded_entries import Then
 from vault.audit.log import Appended
-from vault.consent import cohort_decisions, release_decisions
-from vault.consent.cohort_decisions import Decided
-from vault.crypto.context import encode_context
-from vault.crypto.primitives import sha256
-from vault.errors import RefusedError
-from vault.gate import blocks, decision
+from vault.audit.log_head import read_head
+from vault.errors import RefusedError, UnavailableError
+from vault.gate import decision
 from vault.gate.blocks import OpenPanel
 from vault.gate.guards import ClearanceGuard, Marks
-from vault.genotypes.catalog import declared_assays
+from vault.gate.settling import SETTLED_ON, DecidedOn, basis_of, charged, decide, rows_digest, settle
 from vault.ids import AuditToken
 from vault.session.caches import Cache
-from vault.session.moments import Moment, moment
 from vault.session.unlocked_vault import UnlockedVault
 from vault.storage.database import Transaction
 from vault.views.sites_digest import sites_digest
@@ -44,22 +37,8 @@ from vault.views.view import View
 TRIES = 4  # to decide on what stands still
 MOST = 64  # clearances kept
 MOST_PEOPLE = 250_000  # whose keys are kept, of all settled panels together
-_SETTLED_ON = ("dataset", "part", "personal_part", "erasure", "erasing_chunk")  # collections that the calls of a view rest on
 
 _Key = tuple[str, str, str, str, str]  # principal, role, project, dataset, panel
-
-
-@dataclass(frozen=True)
-class _DecidedOn:
-    """A decision, and what it was made on."""
-
-    decided: Decided
-    limits: ReleaseLimits
-    marks: Marks
-    when: Moment
-    until: datetime | None
-    names: int
-    people: bytes  # digest of everybody permitted, as entries name them
 
 
 @dataclass(eq=False, repr=False)
@@ -69,7 +48,7 @@ class Clearance:
     """
 
     scope: AccessScope
-    on: _DecidedOn
+    on: DecidedOn
     panel: OpenPanel
     sites_id: str
     guard: ClearanceGuard
@@ -158,6 +137,25 @@ def current(vault: UnlockedVault, *, project: str, dataset: str, panel: str) -> 
         return made, view
 
 
+def tidy(vault: UnlockedVault) -> None:
+    """Let go of clearances that hold no more, and of what was opened for nobody's clearance any more."""
+    kept = vault.caches.get(_KEPT)
+    if not kept and not vault.caches.get(_PANELS):
+        return
+    with vault.caches.get(_LOCK):
+        with vault.books.unwatched.read() as tx:
+            head = read_head(tx)
+            for key, one in list(kept.items()):
+                try:
+                    one.guard.check(tx, head)
+                except UnavailableError:
+                    drop(vault, key)
+        used = {id(one.panel) for one in kept.values()}
+        panels = vault.caches.get(_PANELS)
+        for basis in [basis for basis, (_, panel) in panels.items() if id(panel) not in used]:
+            del panels[basis]
+
+
 def drop(vault: UnlockedVault, key: _Key) -> None:
     """Let go of a clearance; absent is fine."""
     found = vault.caches.get(_KEPT).pop(key, None)
@@ -184,45 +182,32 @@ def _made(vault: UnlockedVault, scope: AccessScope) -> tuple[Clearance, View | N
     for _ in range(TRIES):
         decision.ready_decision_classes(vault)
         with vault.books.read() as tx:
-            on = _decide(vault, tx, scope)
-        basis = _basis(scope, on)
+            on = decide(vault, tx, scope)
+        basis = basis_of(scope, on)
         _let_go(vault, on.marks)
         panel = vault.caches.get(_PANELS).get(basis, (None, None))[1]
         if panel is None:
-            settled, view = _settle(vault, scope)
+            settled_on, panel, view = settle(vault, scope)
+            settled = basis_of(scope, settled_on)
+            _keep(vault, settled, settled_on.marks, panel)
             continue
-        if not _charged(vault, scope, on, panel):
+        if not charged(vault, scope, on, panel):
             continue
         return _cleared(vault, scope, on, panel), view if basis == settled else None
     raise RefusedError("consent_changed", "what decides changed again and again while the view was made", hint="ask again")
 
 
-def _decide(vault: UnlockedVault, tx: Transaction, scope: AccessScope) -> _DecidedOn:
-    when = moment(vault, tx)
-    decided = decision.decide(vault, tx, scope, when)
-    limits = release_decisions.limits(tx, scope, decided, when)
-    ends = cohort_decisions.holds_until(vault, tx, decided, legal_at=when.at), scope.project.declaration.expires
-    until = min((end for end in ends if end is not None), default=None)
-    names, people = release_names.newest_version(vault, scope.project), vault.subject_keys.tokens(decided.permitted)
-    return _DecidedOn(decided, limits, vault.books.marks(tx), when, until, names, vault.trail.log.set_of(people))
-
-
-def _basis(scope: AccessScope, on: _DecidedOn) -> bytes:
-    """Digest of what settles a panel's view, 32 bytes: project, panel, names, people, what is hidden, and what the calls are read from."""
-    names = [*_SETTLED_ON, *(["linkage_decision"] if on.limits.rules.linkage is not None else [])]
-    marks = [on.marks.get(name, (0, b"")) for name in names]
-    hidden = repr((on.limits.hidden.masks, on.limits.hidden.only, on.limits.excluded, on.limits.rules)).encode()
-    own = scope.project.project_id, scope.dataset.dataset_id, b"" if scope.panel is None else scope.panel.panel_id
-    people = sha256(b"".join(on.decided.permitted))
-    return sha256(
-        encode_context("genovault/settled-panel/v1", *own, on.names, people, sha256(hidden), *(m for one in marks for m in one))
-    )
+def _keep(vault: UnlockedVault, basis: bytes, marks: Marks, panel: OpenPanel) -> None:
+    panels = vault.caches.get(_PANELS)
+    panels[basis] = marks, panel
+    while len(panels) > 1 and sum(len(one.names) for _, one in panels.values()) > MOST_PEOPLE:
+        panels.popitem(last=False)
 
 
 def _let_go(vault: UnlockedVault, marks: Marks) -> None:
     """Let go of everything that was settled before an erasure, or another change of what holds people's calls."""
     panels = vault.caches.get(_PANELS)
-    gone = [basis for basis, (then, _) in panels.items() if any(then.get(name) != marks.get(name) for name in _SETTLED_ON)]
+    gone = [basis for basis, (then, _) in panels.items() if any(then.get(name) != marks.get(name) for name in SETTLED_ON)]
     for basis in gone:
         _, panel = panels.pop(basis)
         kept = vault.caches.get(_KEPT)
@@ -230,92 +215,7 @@ def _let_go(vault: UnlockedVault, marks: Marks) -> None:
             drop(vault, key)
 
 
-def _settle(vault: UnlockedVault, scope: AccessScope) -> tuple[bytes, View]:
-    """Open everybody's blocks behind an intent, settle what the view shows, and charge it; the basis, and the view."""
-    code, panel_id = scope.project.code, b"" if scope.panel is None else scope.panel.panel_id
-    about = ObjectRef("panel", panel_id.hex())
-    with vault.trail.attempting(Action.PANEL_SETTLE, project=code) as attempt:
-        with vault.books.write() as tx:
-            on = _decide(vault, tx, scope)
-            decided = on.decided
-            fields = decision.decision_fields(decided.tally, decided.head, scope.detail())
-            intent = vault.trail.append(
-                tx,
-                Action.PANEL_SETTLE,
-                Outcome.INTENT,
-                subjects=list(decided.permitted),
-                project=code,
-                obj=about,
-                flags=on.when.flags,
-                **fields,
-            )
-            attempt.intent = intent.event_id
-        under = release_names.naming(vault, scope.project, "")
-        names = dict(zip(decided.permitted, release_names.names(vault, under, decided.permitted), strict=True))
-        panel, view = blocks.settle_panel(vault, scope, on.limits, decided, names)
-        with vault.books.write() as tx:
-            left = _charge(vault, tx, scope, on, panel)
-            counts = {"subjects": len(decided.permitted), "sites": len(view.sites)}
-            detail = {"counts": counts, "bits": {"cumulative": -(-left // 1000)}}
-            vault.trail.append(
-                tx,
-                Action.PANEL_SETTLE,
-                Outcome.DONE,
-                refers=intent.event_id,
-                project=code,
-                obj=about,
-                counts=banded(counts),
-                detail=detail,
-            )
-    basis = _basis(scope, on)
-    panels = vault.caches.get(_PANELS)
-    panels[basis] = on.marks, panel
-    while len(panels) > 1 and sum(len(one.names) for _, one in panels.values()) > MOST_PEOPLE:
-        panels.popitem(last=False)
-    return basis, view
-
-
-def rows_digest(vault: UnlockedVault, scope: AccessScope, decided: Decided, limits: ReleaseLimits) -> str:
-    """Digest in hex of what settles the calls that a panel shows of somebody permitted, whoever else is: panel, parts, masks, rules."""
-    assayed = declared_assays.of_dataset(vault, scope.dataset.dataset_id)
-    panel, hidden = scope.panel, limits.hidden
-    said = (
-        f"{scope.project.project_id.hex()} {scope.dataset.dataset_id.hex()} {scope.dataset.assembly}",
-        "" if panel is None else f"{panel.panel_id.hex()} {panel.version}",
-        "".join(sorted(part.hex() for part in decided.members.parts)),
-        repr(sorted(decided.obligations.as_dict().items())),
-        repr((hidden.masks, hidden.only, hidden.assembly, limits.rules)),
-        f"{assayed.everything} {assayed.text()}",
-    )
-    return sha256(b"".join(sha256(one.encode()) for one in said)).hex()
-
-
-def _limits(scope: AccessScope, on: _DecidedOn) -> tuple[int | None, ...]:
-    return scope.project.declaration.disclosure.max_bits, on.decided.obligations.max_bits
-
-
-def _charge(vault: UnlockedVault, tx: Transaction, scope: AccessScope, on: _DecidedOn, panel: OpenPanel) -> int:
-    dataset_id, own = scope.dataset.dataset_id, f"rdp-{sha256(_basis(scope, on))[:8].hex()}"
-    return released_sites.charge(
-        vault, tx, scope.project, panel.bits, release_id=own, dataset_id=dataset_id, limits=_limits(scope, on)
-    )
-
-
-def _charged(vault: UnlockedVault, scope: AccessScope, on: _DecidedOn, panel: OpenPanel) -> bool:
-    """True if everything that the view tells is charged, and may leave; else charge it, which changes what the decision rests on.
-
-    Raises:
-        RefusedError: ``too_many_bits``.
-    """
-    with vault.books.read() as tx:
-        if not released_sites.adds(vault, tx, scope.project, panel.bits, limits=_limits(scope, on)):
-            return True
-    with vault.books.write() as tx:
-        _charge(vault, tx, scope, on, panel)
-    return False
-
-
-def _cleared(vault: UnlockedVault, scope: AccessScope, on: _DecidedOn, panel: OpenPanel) -> Clearance:
+def _cleared(vault: UnlockedVault, scope: AccessScope, on: DecidedOn, panel: OpenPanel) -> Clearance:
     people = on.decided.permitted
     under = release_names.naming(vault, scope.project, "")
     own = dict(zip(release_names.names(vault, under, people), people, strict=True))

@@ -17,10 +17,11 @@ from vault.audit.entry import Prepared, is_handle
 from vault.audit.guarded_entries import Guard, Then
 from vault.audit.log import Appended
 from vault.consent import release_decisions
-from vault.errors import RefusedError, UnavailableError
+from vault.errors import GenovaultError, RefusedError, UnavailableError
 from vault.gate import clearances, decision, views
-from vault.gate.clearances import TRIES, Clearance, rows_digest
+from vault.gate.clearances import TRIES, Clearance
 from vault.gate.guards import INDIFFERENT, STALE
+from vault.gate.settling import rows_digest
 from vault.ids import SubjectId
 from vault.session.moments import moment
 from vault.session.unlocked_vault import UnlockedVault
@@ -128,6 +129,22 @@ class GuardedRead:
         one = self.clearance
         return PanelRead(shown, one.sites_id, appended.index, one.people, one.rows)
 
+    def failed(self, appended: Appended, error: GenovaultError) -> None:
+        """Say that no answer came about."""
+        reasons = {error.code: 1}
+        self.vault.trail.record(
+            Action.VIEW_READ,
+            Outcome.FAILED,
+            refers=appended.event_id,
+            project=self.clearance.scope.project.code,
+            reasons=reasons,
+        )
+
+
+def tidy(vault: UnlockedVault) -> None:
+    """Let go of the clearances that hold no more, and of what was opened for them. Raises UnavailableError as a read of the books."""
+    clearances.tidy(vault)
+
 
 def cleared_read(
     vault: UnlockedVault, *, project: str, dataset: str, panel: str, pseudonyms: Sequence[str] | None = None
@@ -135,11 +152,6 @@ def cleared_read(
     """A read under a clearance that is kept, to be logged by whoever asks; None where there is none, and ``read_panel`` makes one."""
     found = clearances.cached(vault, project=project, dataset=dataset, panel=panel)
     return None if found is None else _ready(vault, found, pseudonyms)
-
-
-def read_whole(vault: UnlockedVault, project: str, dataset: str, panel: str) -> View:
-    """The view of everybody, by a read, with the true reason where it is refused. Raises as ``read_panel``."""
-    return _read(vault, project, dataset, panel, None).view
 
 
 def _ready(vault: UnlockedVault, clearance: Clearance, pseudonyms: Sequence[str] | None) -> GuardedRead:

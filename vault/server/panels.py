@@ -18,12 +18,13 @@ from policies.token_scopes import TokenScope
 from vault import gate
 from vault.audit.actions import Action
 from vault.gate import PanelRead
-from vault.server import arrow_answers
+from vault.server import arrow_answers, panel_bodies
 from vault.server.bearers import admitted, token_of
-from vault.server.bodies import PLAIN, Genotypes, GenotypesAsked, Name, PanelChangesBody, PanelSites, Site
+from vault.server.bodies import PLAIN, Genotypes, GenotypesAsked, Name, PanelChangesBody, PanelSites
 from vault.server.cursors import MOST_CHARACTERS, PanelCursor, cursor_invalid, cursor_text, read_cursor
 from vault.server.limits import ASKER
 from vault.server.problems import HttpProblem, refused
+from vault.server.quick_reads import quick_read
 from vault.server.seal import seal_of
 from vault.server.waiting import watch_of
 from vault.session.unlocked_vault import UnlockedVault
@@ -62,6 +63,14 @@ async def genotypes(request: Request, project: Code, panel: Code, asked: Genotyp
     token = token_of(request)
 
     arrow = _wants_arrow(request)
+    if asked.pseudonyms is not None and asked.since is None and not arrow:
+
+        def answered(own: UnlockedVault, read: PanelRead) -> Response:
+            return _in_json(own, _answer(own, project, panel, asked, read))
+
+        quick = await quick_read(request, token, (project, asked.dataset, panel), asked.pseudonyms, answered)
+        if quick is not None:
+            return quick
 
     def work(vault: UnlockedVault) -> Response:
         own, _ = admitted(vault, token, Action.VIEW_INTENT, TokenScope.ENGINE, project=project)
@@ -69,7 +78,7 @@ async def genotypes(request: Request, project: Code, panel: Code, asked: Genotyp
             raise HttpProblem(400, "since_and_names", "give pseudonyms or a cursor, one of the two")
         answer = _read(own, project, panel, asked) if asked.since is None else _since(own, project, panel, asked)
         if not arrow:
-            return Response(_body(answer).model_dump_json(), media_type="application/json", headers=_headers(answer))
+            return _in_json(own, answer)
         pieces = _pieces(_stream(answer, with_sites=asked.sites))
         return StreamingResponse(pieces, media_type=arrow_answers.MEDIA_TYPE, headers=_headers(answer))
 
@@ -90,8 +99,7 @@ async def sites(request: Request, project: Code, panel: Code, sites_id: SitesId,
             raise refused()
         if arrow:
             return Response(arrow_answers.site_stream(read.view.sites, read.view.assembly), media_type=arrow_answers.MEDIA_TYPE)
-        table = PanelSites(sites_id=read.sites_id, assembly=read.view.assembly, sites=_sites(read))
-        return Response(table.model_dump_json(), media_type="application/json")
+        return Response(panel_bodies.sites_body(own, read), media_type="application/json")
 
     return await seal_of(request).run(work)
 
@@ -143,6 +151,10 @@ async def _until(request: Request, news: asyncio.Event, until: float) -> None:
 
 def _read(vault: UnlockedVault, project: str, panel: str, asked: GenotypesAsked) -> PanelAnswer:
     read = gate.read_panel(vault, project=project, dataset=asked.dataset, panel=panel, pseudonyms=asked.pseudonyms)
+    return _answer(vault, project, panel, asked, read)
+
+
+def _answer(vault: UnlockedVault, project: str, panel: str, asked: GenotypesAsked, read: PanelRead) -> PanelAnswer:
     cursor = PanelCursor(vault.principal, project, asked.dataset, panel, (read.people,), read.sites_id, read.rows)
     return PanelAnswer(read, cursor_text(vault, cursor))
 
@@ -170,27 +182,14 @@ def _shown(vault: UnlockedVault, text: str, *, project: str, dataset: str, panel
         return cursor
 
 
-def _body(answer: PanelAnswer) -> Genotypes:
-    view = answer.read.view
-    if len(view.pseudonyms) > MOST_PEOPLE:
+def _in_json(vault: UnlockedVault, answer: PanelAnswer) -> Response:
+    if len(answer.read.view.pseudonyms) > MOST_PEOPLE:
         raise HttpProblem(
             413, "too_many_people", f"one answer in JSON is of at most {MOST_PEOPLE:,} people: name some, or ask for Arrow"
         )
-    return Genotypes(
-        sites_id=answer.read.sites_id,
-        sites=_sites(answer.read),
-        not_assayed=list(view.not_assayed),
-        calls={name: view.calls_of(name) for name in view.pseudonyms},
-        cursor=answer.cursor,
-        drop=list(answer.drop),
-        whole=answer.whole,
-        entry=answer.read.entry,
-        receipt=view.receipt,
-    )
-
-
-def _sites(read: PanelRead) -> list[Site]:
-    return [Site(contig=one.contig, pos=one.pos, ref=one.ref, alts=list(one.alts)) for one in read.view.variants()]
+    said = {"cursor": answer.cursor, "drop": list(answer.drop), "whole": answer.whole}
+    body = panel_bodies.genotypes_body(vault, answer.read, said)
+    return Response(body, media_type="application/json", headers=_headers(answer))
 
 
 def _stream(answer: PanelAnswer, *, with_sites: bool) -> Iterator[bytes]:

@@ -18,6 +18,7 @@ from vault.crypto import keystore
 from vault.crypto.keystore import Factor, Role
 from vault.errors import GenovaultError, RefusedError, UnavailableError
 from vault.operations.recovery import open_recovered
+from vault.server.cadence import Cadence
 from vault.server.limits import Turns
 from vault.server.problems import busy, sealed
 from vault.session.settings import SETTINGS
@@ -26,6 +27,7 @@ from vault.session.unlocked_vault import UnlockedVault
 T = TypeVar("T")
 
 WORKERS = 8  # threads that wait for databases; requests beyond wait for them, each asker's behind that asker's own
+BESIDE = 2  # threads for what takes no turn
 SPARE = 2  # threads that no single asker gets while there is nobody else
 PATIENCE = 5.0  # seconds that a request waits for a thread
 LOCK_SECONDS = 2.0  # that an answer waits for another writer of the databases
@@ -40,7 +42,10 @@ class Seal:
         self._vault: UnlockedVault | None = None
         self._changing = threading.Lock()
         self._pool = ThreadPoolExecutor(WORKERS, thread_name_prefix="vault")
+        self._beside = ThreadPoolExecutor(BESIDE, thread_name_prefix="beside")
+        self._cadence: Cadence | None = None
         self._turns = Turns(self._pool, WORKERS, spare=SPARE)
+        self._stood: bytes | None = None  # state of what decides in which the service's slot was last found to stand
         self.failed = float("-inf")  # second of the monotonic clock in which an answer failed at its log
 
     @property
@@ -72,7 +77,7 @@ class Seal:
                 )
             for _, database in vault.databases():
                 database.patience.seconds = LOCK_SECONDS
-            self._vault = vault
+            self._vault, self._cadence = vault, Cadence(vault)
 
     def opens(self, factor: Factor) -> bool:
         """True if a factor opens the service's slot."""
@@ -84,6 +89,9 @@ class Seal:
         """Sign what is unsigned, and drop the keys. Requests that are being answered end first or fail."""
         with self._changing:
             vault, self._vault = self._vault, None
+            cadence, self._cadence = self._cadence, None
+        if cadence is not None:
+            cadence.end()
         if vault is not None:
             with suppress(GenovaultError):  # its slot may be gone: then it signs nothing any more
                 vault.close()
@@ -94,6 +102,15 @@ class Seal:
         if vault is None:
             raise sealed()
         return vault
+
+    @property
+    def unlocked(self) -> UnlockedVault | None:
+        """The unlocked vault; None while sealed."""
+        return self._vault
+
+    async def beside(self, work: Callable[[], T]) -> T:
+        """Do short work that waits for a file at most, in no turn. Raises as ``work``."""
+        return await asyncio.get_running_loop().run_in_executor(self._beside, work)
 
     async def run(self, work: Callable[[UnlockedVault], T]) -> T:
         """Do some work with the vault in a thread of our own, in its asker's turn; seal where the slot turns out to be gone.
@@ -130,8 +147,11 @@ class Seal:
 
     def _standing(self, vault: UnlockedVault, work: Callable[[UnlockedVault], T]) -> T:
         try:
-            with vault.books.read() as tx:
-                vault.require_standing(tx)
+            state = vault.books.state()
+            if state is None or state != self._stood:
+                with vault.books.read() as tx:
+                    vault.require_standing(tx)
+                self._stood = state
         except (RefusedError, UnavailableError) as error:
             if error.code in _GONE:
                 self.seal()
@@ -142,7 +162,8 @@ class Seal:
     def close(self) -> None:
         """Seal, and end the threads."""
         self.seal()
-        self._pool.shutdown(wait=True)
+        for pool in (self._pool, self._beside):
+            pool.shutdown(wait=True)
 
 
 def seal_of(request: Request) -> Seal:

@@ -141,6 +141,16 @@ class AuthenticBooks(Database):
         """
         return {name: head.counter for name, head in self._heads_in(tx).items() if name in COLLECTIONS}
 
+    def state(self) -> bytes | None:
+        """Digest of all that decides, as the head of the log has it now; None where nothing is signed. While it is the same, so is all of that.
+
+        Raises IntegrityError ``log_head_unauthentic``, ``log_head_missing``.
+        """
+        if self._signed_heads is None:
+            return None
+        with super().read() as tx:
+            return self._signed_heads.state(tx.connection())
+
     def marks(self, tx: Transaction) -> dict[str, tuple[int, bytes]]:
         """Counter and digest of each head, as a transaction of these books sees them; empty where nothing is signed.
 

@@ -94,6 +94,15 @@ class CollectionHeads:
             self._require_signed(name, heads[name], keystore_seq)
         return heads, keystore_seq
 
+    def state(self, connection: Connection) -> bytes | None:
+        """Digest of all heads, as the head of the log has it. Raises IntegrityError as ``read``, of the log's head."""
+        log_head = fetched(connection, _LOG_HEAD)
+        if not log_head:
+            raise IntegrityError("log_head_missing", "the audit log has no head", hint="restore the vault from a backup")
+        sealed = SealedHead(*log_head[0])
+        self._seal.check(sealed)
+        return sealed.state
+
     def _read(self, log_head: _Rows, rows: _Rows) -> Heads:
         """Heads from what is stored. Raises as ``read``."""
         if not log_head:
