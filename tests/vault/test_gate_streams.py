@@ -12,7 +12,7 @@ from policies.token_scopes import TokenScope
 from tests.support import served, vaults
 from tests.support.vaults import FACTOR, opened, verified
 from vault import gate
-from vault.access import access_tokens, projects, releases, stream_tickets
+from vault.access import access_tokens, notices, projects, releases, stream_tickets
 from vault.access.stream_tickets import StreamAsked
 from vault.consent import recording
 from vault.crypto.keystore import PassphraseFactor
@@ -323,6 +323,28 @@ def test_what_a_person_holds_of_a_panel_is_theirs_and_not_the_service_s(held):
     held.fetch(held.ticket(PANEL))
     with opened(held.folder, factor=FACTOR) as s:
         assert not list(release_checks.notices_and_holdings(s))
+
+
+def test_a_token_has_so_many_tickets_at_a_time(held, monkeypatch):
+    monkeypatch.setattr(stream_tickets, "MOST", 2)
+    first = [held.ticket(REGION), held.ticket(PANEL)]
+    with pytest.raises(RefusedError):
+        held.ticket(REGION)
+    assert held.leaves()[-1]["reasons"] == {"tickets_full": 1}
+    assert all(held.fetch(text) for text in first)
+    now = held.service.clock
+    held.service.clock = lambda: now() + stream_tickets.LASTING + timedelta(seconds=1)
+    assert held.ticket(REGION)
+
+
+@pytest.mark.parametrize("asked", [PANEL, REGION])
+def test_who_fetched_is_told_whom_to_drop(held, asked):
+    held.fetch(held.ticket(asked))
+    held.steward(lambda s: recording.withdraw(s, "S03"))
+    notices_left = held.steward(notices.list_all)
+    assert [(one.content.kind, one.content.recipients) for one in notices_left] == [
+        ("holding", ("rita",)) if asked.panel else ("release", ("served",))
+    ]
 
 
 def test_a_ticket_that_somebody_edits_is_not_accepted(held):

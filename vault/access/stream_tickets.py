@@ -12,7 +12,7 @@ import hmac
 from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 
-from sqlalchemy import delete
+from sqlalchemy import delete, func, select
 
 from policies.purposes import ApprovalMode, ProjectDeclaration, PseudonymScope
 from policies.token_scopes import TokenScope
@@ -31,6 +31,7 @@ from vault.storage.service_tables import StreamTicketRow
 from vault.storage.timestamps import from_micros, to_micros
 
 LASTING = timedelta(minutes=10)
+MOST = 1_000  # of one token at a time
 KEPT = timedelta(hours=1)  # after its end: whoever comes too late leaves an entry
 SEALED = SealedRecord("stream_ticket")
 _KIND = "gvs"
@@ -79,10 +80,18 @@ def give(vault: UnlockedVault, tx: Transaction, accessor: str, asked: StreamAske
     """Make a ticket in the transaction that has decided, and forget those that are long over; its text is kept nowhere.
 
     ``epoch``: digest of what the decision rests on.
+
+    Raises:
+        RefusedError: ``tickets_full``: the token has ``MOST`` that are not over.
     """
     name, secret = access_tokens.new_accessor(vault.random), vault.random(32)
     now = vault.clock()
     tx.execute(delete(StreamTicketRow).where(StreamTicketRow.expires < to_micros(now - KEPT)))
+    out = select(func.count()).where(StreamTicketRow.accessor == accessor, StreamTicketRow.expires > to_micros(now))
+    if (tx.scalar(out) or 0) >= MOST:
+        raise RefusedError(
+            "tickets_full", "this token has as many tickets as one may have", hint="use them, or wait some minutes"
+        )
     row = StreamTicketRow(
         ticket=name, accessor=accessor, mac=_mac(vault, name, secret), expires=to_micros(now + LASTING), sealed=b""
     )
