@@ -22,7 +22,12 @@ _HOME = os.path.dirname(os.path.abspath(__file__))  # noqa: PTH100, PTH120 - pat
 def command() -> "NoReturn":
     """The command ``genovault``."""
     isolate()
-    from cli.main import main  # noqa: PLC0415 - found only where it is installed
+    from cli.forwarding import forwarded  # noqa: PLC0415 - found only where it is installed
+
+    code = forwarded(sys.argv[1:])
+    if code is not None:
+        os._exit(code)
+    from cli.main import main  # noqa: PLC0415 - as above
 
     main()
 

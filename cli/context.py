@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,9 +18,12 @@ if TYPE_CHECKING:
     from vault.audit.actions import Action
     from vault.session.unlocked_vault import Opener, UnlockedVault
 
-# Global options may stand anywhere on the line; no command may have an option of the same name (a test looks).
-FLAGS = ("--json",)
-VALUED = ("--vault", "--as", "--passphrase-file", "--key-file")
+_HELD: list[Opener] = []  # the slot that an unlock agent holds, in a process that it has begun for one command
+
+
+def hold(factor: Opener) -> None:
+    """Let this process's command open its vault with a slot that is open already, unless it is given another factor."""
+    _HELD[:] = [factor]
 
 
 @dataclass(frozen=True)
@@ -54,6 +57,8 @@ class Context:
         """
         from vault.session.unlocked_vault import factor
 
+        if _HELD and self.key_file is None and self.passphrase_file is None:
+            return _HELD[0]
         return factor(key_file=self.key_file) if self.key_file is not None else factor(passphrase=self.passphrase())
 
     @contextmanager
@@ -180,21 +185,3 @@ def context_of(ctx: typer.Context) -> Context:
     if found is None:
         raise RuntimeError("the root command has not run")
     return found
-
-
-def hoist_globals(arguments: Sequence[str]) -> list[str]:
-    """The arguments with the global options moved to the front, where the parser wants them. What follows "--" stays."""
-    front: list[str] = []
-    rest: list[str] = []
-    pending = iter(arguments)
-    for argument in pending:
-        if argument == "--":
-            rest += [argument, *pending]
-        elif argument in FLAGS or argument.startswith(tuple(f"{name}=" for name in VALUED)):
-            front.append(argument)
-        elif argument in VALUED:
-            value = next(pending, None)
-            front += [argument] if value is None else [argument, value]
-        else:
-            rest.append(argument)
-    return front + rest

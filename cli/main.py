@@ -15,8 +15,9 @@ from typing import Annotated, NoReturn
 import typer
 
 from cli.completion import VARIABLE, prepare
-from cli.context import Context, hoist_globals
+from cli.context import Context
 from cli.errors import EXIT_INTERRUPTED, EXIT_READER_GONE, exit_code, tell, tell_unseen
+from cli.forwarding import hoist_globals
 from cli.lazy import CommandSource, LazyGroup
 from cli.output import Output, told_stdout
 from vault.errors import UnavailableError, UsageError
@@ -68,6 +69,12 @@ COMMANDS = {
         "Serve the vault's engines and researchers, by their access tokens, until the process is told to end.",
         single=True,
     ),
+    "unlock": CommandSource(
+        "cli.unlocking", "Keep a slot open for the commands that follow, in a process of your own on this machine.", single=True
+    ),
+    "lock": CommandSource(
+        "cli.unlocking", "End whatever genovault unlock has left open for you on this machine, of every vault.", single=True
+    ),
     "completion": CommandSource(
         "cli.completion", "Print the script that lets the tab key complete commands and options. Needs no vault.", single=True
     ),
@@ -111,6 +118,9 @@ def root(
     ] = None,
     key_file: Annotated[Path | None, typer.Option("--key-file", metavar="FILE", help="Unlock with a key file.")] = None,
     json: Annotated[bool, typer.Option("--json", help="One JSON document on stdout and nothing else there.")] = False,
+    no_agent: Annotated[  # noqa: ARG001 - ``forwarding`` has seen it before anything else
+        bool, typer.Option("--no-agent", help="Do not use what genovault unlock has left open.")
+    ] = False,
     version: Annotated[bool, typer.Option("--version", help="Show the version.")] = False,
 ) -> None:
     """Keep genotypes sealed per person, release by each person's consent, and log every access.
@@ -135,6 +145,11 @@ def main() -> NoReturn:
     What a command opened it has closed. Taking the program itself apart would cost a tenth of a second and give back nothing that the
     system does not take anyway.
     """
+    os._exit(run_whole())
+
+
+def run_whole(arguments: Sequence[str] | None = None) -> int:
+    """Run one command line in a process that is its alone, and return the exit code when everything is written."""
     gc.set_threshold(*_COLLECT)
     # numpy would begin a thread for each processor, and nothing here multiplies matrices.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
@@ -142,11 +157,11 @@ def main() -> NoReturn:
     threading.excepthook = lambda failed: tell_unseen(failed.exc_value)
     sys.unraisablehook = lambda failed: tell_unseen(failed.exc_value)
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # what stops services: clean up as after Ctrl-C
-    code = run()
+    code = run() if arguments is None else run(arguments)
     for stream in (sys.stdout, sys.stderr):
         with contextlib.suppress(OSError, ValueError):
             stream.flush()
-    os._exit(code)
+    return code
 
 
 def run(arguments: Sequence[str] | None = None) -> int:

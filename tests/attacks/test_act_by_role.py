@@ -80,6 +80,7 @@ WITHOUT_ENTRY = frozenset({"audit continue"})  # a log that is refused takes non
 # Allowed, and still not to be done: too few people, nobody who allows it, overwritten, in use, never set or not so.
 ELSE = {
     "serve": 2,
+    "unlock": 2,
     "request result": 3,
     "match run": 3,
     "table assess": 3,

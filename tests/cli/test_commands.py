@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import typer.main
 
-from cli.context import FLAGS, VALUED
+from cli.forwarding import FLAGS, VALUED
 from cli.main import COMMANDS, app
 
 GLOBAL = {*FLAGS, *VALUED}

@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from cli.context import Context, hoist_globals
+from cli.context import Context
+from cli.forwarding import hoist_globals
 from cli.output import Output
 from vault.errors import UsageError
 

@@ -12,6 +12,8 @@ COMMANDS: dict[str, tuple[str, str | None]] = {
     "status": ("status", None),
     "serve": ("serve --sealed --listen 0.0.0.0:1", None),  # refused before anything is opened
     "demo": ("demo --help", None),
+    "unlock": ("unlock --for 9h", None),  # refused before anything is opened: an agent would outlive the test
+    "lock": ("lock --help", None),  # it would lock whoever runs the tests
     "completion": ("completion bash", None),
     "restore": ("restore copy", None),  # refuses a folder that holds a vault, before anything is opened
     "consent forms": ("consent forms --all", None),

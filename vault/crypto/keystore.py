@@ -34,6 +34,7 @@ from vault.crypto.primitives import KEY_BYTES, Argon2Profile, SigningKey
 from vault.crypto.secret import Secret
 from vault.crypto.slots import (
     Factor,
+    HeldFactor,
     KeyFileFactor,
     PassphraseFactor,
     Payload,
@@ -60,6 +61,7 @@ __all__ = [
     "ROLE_BRANCHES",
     "Branch",
     "Factor",
+    "HeldFactor",
     "KeyFileFactor",
     "Keyring",
     "Keystore",

@@ -20,7 +20,7 @@ from vault.crypto.envelope import open_chunks, seal_chunks
 from vault.crypto.keyring import ROLE_BRANCHES, Branch, Role, branches_of
 from vault.crypto.primitives import KEY_BYTES, Argon2Profile, SigningKey, argon2id, hkdf_expand_sha256
 from vault.crypto.secret import Secret
-from vault.errors import InputError, IntegrityError
+from vault.errors import InputError, IntegrityError, UnavailableError
 from vault.files.given_files import ExposedError, read_secret
 from vault.ids import ID_BYTES, RandomBytes
 
@@ -82,9 +82,6 @@ class KeyFileFactor:
             ) from None
 
 
-Factor = PassphraseFactor | KeyFileFactor
-
-
 @dataclass(frozen=True)
 class Slot:
     """A slot as stored in the file; everything but ``sealed`` is public.
@@ -113,6 +110,8 @@ class Slot:
 
     def opened_by(self, factor: Factor) -> bool:
         """True if the factor is of this slot's kind; it may still be the wrong one."""
+        if isinstance(factor, HeldFactor):
+            return factor.slot == self
         return isinstance(factor, PassphraseFactor if self.kind is SlotKind.ARGON2ID else KeyFileFactor)
 
     def context(self, vault_id: bytes) -> bytes:
@@ -142,6 +141,17 @@ class Payload:
     root: Secret | None  # only in slots that administer
     branch_keys: Mapping[Branch, Secret]
     seed: Secret | None = None  # Ed25519 seed of ``Slot.key``; None in a slot of keystore format 1
+
+
+@dataclass(frozen=True, eq=False)  # holds secrets, which are not compared
+class HeldFactor:
+    """A slot that was opened a while ago, and what it holds but for the root key: opens that slot again, as long as the keystore has it unchanged."""
+
+    slot: Slot
+    payload: Payload = field(repr=False)
+
+
+Factor = PassphraseFactor | KeyFileFactor | HeldFactor
 
 
 def new_slot(
@@ -180,6 +190,10 @@ def open_payload(slot: Slot, factor: Factor, *, vault_id: bytes) -> Payload:
             ``blob_truncated``, ``slot_malformed``.
         UnavailableError: ``memory_short``.
     """
+    if isinstance(factor, HeldFactor):
+        if factor.slot != slot:
+            raise IntegrityError("commitment_mismatch", "this is not what was opened")
+        return factor.payload
     raw = open_chunks(_slot_key(slot, factor, vault_id), slot.context(vault_id), slot.sealed, label=LABEL)
     fields = decode_context(raw)
     version = 2 if slot.key else 1
@@ -207,7 +221,9 @@ def open_payload(slot: Slot, factor: Factor, *, vault_id: bytes) -> Payload:
 
 
 def _slot_key(slot: Slot, factor: Factor, vault_id: bytes) -> bytes:
-    """Derive the slot's own key: another vault or slot of the same factor has another one."""
+    """Derive the slot's own key: another vault or slot of the same factor has another one. Raises UnavailableError ``factor_needed``."""
+    if isinstance(factor, HeldFactor):
+        raise UnavailableError("factor_needed", "a slot is sealed with its passphrase or key file", hint="give it")
     if isinstance(factor, PassphraseFactor):
         stretched = argon2id(factor.passphrase, slot.salt, slot.profile or Argon2Profile.DEFAULT)
     else:

@@ -17,7 +17,7 @@ from vault.crypto.keyring import PUBLIC_BRANCHES, Branch, Keyring, Role, decode_
 from vault.crypto.keystore_format import Document
 from vault.crypto.primitives import Argon2Profile, SigningKey, argon2id, verify_signature
 from vault.crypto.secret import Secret
-from vault.crypto.slots import KDF_SALT_BYTES, LABEL, Factor, PassphraseFactor, Payload, Slot, open_payload
+from vault.crypto.slots import KDF_SALT_BYTES, LABEL, Factor, HeldFactor, PassphraseFactor, Payload, Slot, open_payload
 from vault.errors import IntegrityError, UnavailableError, UsageError
 from vault.limits import MAX_UNLOCK_WORK_KIB
 
@@ -95,7 +95,7 @@ class Keystore:
 
         Raises:
             UsageError: ``principal_needed``: several principals have slots.
-            UnavailableError: ``cannot_unlock``; ``memory_short``.
+            UnavailableError: ``cannot_unlock``; ``memory_short``; ``slot_outdated``: a slot that was held is not there any more.
             IntegrityError: ``keystore_altered``: the slot opens, but the file was changed without an administrator's key; or slots of the
                 name ask for more work than one unlock may cost.
         """
@@ -105,6 +105,8 @@ class Keystore:
                 raise UsageError("principal_needed", "several people can unlock this vault", hint="say who with --as NAME")
             principal = next(iter(principals))
         slots = [slot for slot in self.slots if slot.principal == principal and slot.opened_by(factor)]
+        if not slots and isinstance(factor, HeldFactor):
+            raise UnavailableError("slot_outdated", "this unlock slot was removed or its keys renewed", hint="genovault unlock")
         if not slots:
             self._spend_a_guess(factor)
         for slot, spent in zip(slots, accumulate(slot.profile.work_kib if slot.profile else 0 for slot in slots), strict=True):

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import copy
 import os
+from dataclasses import replace
 from pathlib import Path
 from threading import RLock
 
@@ -24,7 +25,7 @@ from vault.audit.head_seal import HeadSeal
 from vault.crypto import keystore
 from vault.crypto.context import encode_context
 from vault.crypto.key_agreement import ExchangeKey
-from vault.crypto.keystore import Branch, Factor, KeyFileFactor, Keyring, PassphraseFactor, Role, Unlocked
+from vault.crypto.keystore import Branch, Factor, HeldFactor, KeyFileFactor, Keyring, PassphraseFactor, Role, Unlocked
 from vault.crypto.keystore_format import Document
 from vault.crypto.primitives import KEY_BYTES, SigningKey, hkdf_expand_sha256
 from vault.crypto.secret import Secret
@@ -49,8 +50,11 @@ from vault.storage.migrate import is_current, make_current
 from vault.storage.object_store import ObjectStore
 from vault.storage.planted import keep_plain
 
-Opener = PassphraseFactor | KeyFileFactor
-"""Unlock factor of a slot, made by ``factor``."""
+Opener = Factor
+"""Unlock factor of a slot, made by ``factor`` or ``hold``."""
+
+Held = HeldFactor
+"""Factor of a slot that was opened before, made by ``hold``."""
 
 
 class UnlockedVault:
@@ -267,20 +271,40 @@ def open_vault(
     """
     forbid_dumps()
     settings = settings or read_settings(folder)
+    unlocked = _unlock(folder, settings, factor, principal, clock)
+    vault = UnlockedVault(folder, settings, unlocked, clock=clock, random=random)
+    if unlocked.keyring.has(Branch.LOG_APPEND) or not unlocked.keystore.bound:
+        failed_unlocks.take_in(vault.trail, folder)
+    return vault
+
+
+def hold(folder: Path, *, factor: Factor, principal: str | None = None, clock: Clock = utc_now) -> HeldFactor:
+    """Open a slot to keep its keys for a while, without the root key: whoever administers shows the factor itself. Raises as ``open_vault``."""
+    forbid_dumps()
+    unlocked = _unlock(folder, read_settings(folder), factor, principal, clock)
+    return HeldFactor(unlocked.slot, replace(unlocked.payload, root=None))
+
+
+def is_held(folder: Path, held: HeldFactor) -> bool:
+    """True if a held slot still opens: the keystore has it, unchanged."""
+    try:
+        keystore.load(folder).unlock(held, principal=held.slot.principal)
+    except (UnavailableError, IntegrityError):
+        return False
+    return True
+
+
+def _unlock(folder: Path, settings: Settings, factor: Factor, principal: str | None, clock: Clock) -> Unlocked:
     store = keystore.load(folder)
     if store.public.vault_id != settings.vault_id:
         raise IntegrityError("wrong_keystore", "the keystore belongs to another vault", hint=f"check {SETTINGS}")
     try:
-        unlocked = store.unlock(factor, principal=principal)
+        return store.unlock(factor, principal=principal)
     except UnavailableError:
         holders = {slot.principal for slot in store.slots}
         named = principal if principal is not None or len(holders) > 1 else next(iter(holders))
         failed_unlocks.note(folder, clock(), tried=named if named in holders else None)
         raise
-    vault = UnlockedVault(folder, settings, unlocked, clock=clock, random=random)
-    if unlocked.keyring.has(Branch.LOG_APPEND) or not unlocked.keystore.bound:
-        failed_unlocks.take_in(vault.trail, folder)
-    return vault
 
 
 def factor(*, passphrase: str | None = None, key_file: Path | None = None) -> Factor:

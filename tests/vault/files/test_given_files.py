@@ -44,6 +44,8 @@ OPENERS = {  # modules that open files by themselves, and why
     "cli.demo": "the demo's own files",
     "cli.demo_cohort": "the demo's own files",
     "cli.main": "/dev/null",
+    "cli.agent": "/dev/null, and the terminal of whoever asks",
+    "cli.forwarding": "folders: the working one, and that of its sockets",
 }
 
 
