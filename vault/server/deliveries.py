@@ -97,7 +97,12 @@ async def shown(request: Request, release_id: ReleaseId) -> ReleaseBody:
 @routes.get("/releases/{release_id}/files/{name}", response_class=Response, responses=_FILE)
 async def file(request: Request, release_id: ReleaseId, name: FileName) -> Response:
     """Send a file of an own release, or one range of it, logged where it begins. Scope ``download``."""
-    token, jobs, downloads = token_of(request), _jobs(request), _downloads(request)
+    return await sent(request, token_of(request), release_id, name)
+
+
+async def sent(request: Request, token: str, release_id: str, name: str) -> Response:
+    """A file of an own release as the answer to whoever shows a token. Raises as ``Seal.run``; HttpProblem."""
+    jobs, downloads = _jobs(request), _downloads(request)
 
     def work(vault: UnlockedVault) -> Response:
         own, who = admitted(vault, token, Action.RELEASE_DOWNLOAD, TokenScope.DOWNLOAD)

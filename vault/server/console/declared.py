@@ -9,6 +9,7 @@ import yaml
 
 from policies import declarations, purposes
 from policies.disclosure import nats
+from policies.token_scopes import TokenScope
 from vault import gate
 from vault.access import askable, project_versions, projects
 from vault.access.disclosure import budget_book
@@ -26,6 +27,7 @@ _EFFECTS = {"permit": "good", "deny": "bad"}
 
 def listed(visit: Visit) -> Answer:
     """Projects that the visitor may see."""
+    visit.require(Action.PROJECT_SHOW, TokenScope.READ)
     with visit.looking(Action.PROJECT_SHOW):
         found = [one for one in askable.visible_projects(visit.vault) if visit.project in (None, one.code)]
     rows = [
@@ -43,6 +45,7 @@ def listed(visit: Visit) -> Answer:
 def shown(visit: Visit) -> Answer:
     """One project: its declaration; for stewards its versions, and the form to approve the one that waits."""
     code = visit.place["code"]
+    visit.require(Action.PROJECT_SHOW, TokenScope.READ)
     with visit.looking(Action.PROJECT_SHOW):
         _require_own(visit, code)
         project = askable.visible_project(visit.vault, code)
@@ -104,6 +107,7 @@ def check(visit: Visit) -> Answer:
 def budgets(visit: Visit) -> Answer:
     """What a project's answers have cost, and what is left of each budget."""
     code = visit.place["code"]
+    visit.require(Action.BUDGET_SHOW, TokenScope.READ)
     _require_own(visit, code)
     look = budget_book.show if visit.project is None else budget_book.show_own
     rows = [

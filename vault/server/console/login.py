@@ -124,10 +124,10 @@ def researcher(seal: Seal, token: str) -> ActedFor:
 
     def act() -> Reach:
         who = known()
-        return Reach(seal.holds().acting(who.person), who.project, TokenScope.REQUEST in who.scopes)
+        return Reach(seal.holds().acting(who.person), who.project, who.scopes)
 
     person = known().person
-    return ActedFor(person.principal, person.role, act)
+    return ActedFor(person.principal, person.role, act, token)
 
 
 def _factor(form: Mapping[str, str]) -> Factor:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from vault.access import notices
+from policies.token_scopes import TokenScope
+from vault.access import notices, own_notices
 from vault.access.notice_records import OPEN
+from vault.audit.actions import Action
 from vault.consent import drop_lists
 from vault.server.console.frame import Answer, Badge, ConsolePage, Redirection
 from vault.server.console.visits import Visit
@@ -14,7 +16,11 @@ _KINDS = {"late": "bad", "acknowledged": "good", "open": "off"}
 def listed(visit: Visit) -> Answer:
     """All notices, the earliest due first, brought up to date."""
     now = visit.vault.clock()
-    found = drop_lists.listed(visit.vault)
+    if visit.project is None:
+        found = drop_lists.listed(visit.vault)
+    else:
+        visit.require(Action.RELEASE_SHOW, TokenScope.DOWNLOAD)
+        found = own_notices.listed(visit.vault, visit.project)
     rows = []
     for one in found:
         state = "late" if one.overdue(now) else one.state.replace("_", " ")
@@ -33,10 +39,15 @@ def listed(visit: Visit) -> Answer:
             )
         )
     waiting = [one.notice_id for one in found if one.state == OPEN]
-    return ConsolePage("notices.html", "Notices", {"rows": rows, "waiting": waiting})
+    return ConsolePage("notices.html", "Notices", {"rows": rows, "waiting": waiting, "steward": visit.project is None})
 
 
 def acknowledge(visit: Visit) -> Answer:
     """Record that recipients said they did what a notice asks."""
-    notices.acknowledge(visit.vault, visit.form.get("notice", ""), reason=visit.form.get("reason", ""))
+    notice, reason = visit.form.get("notice", ""), visit.form.get("reason", "")
+    if visit.project is None:
+        notices.acknowledge(visit.vault, notice, reason=reason)
+    else:
+        visit.require(Action.RELEASE_ACKNOWLEDGE, TokenScope.DOWNLOAD)
+        own_notices.acknowledge(visit.vault, visit.project, notice, reason)
     return Redirection("/notices", "acknowledged")

@@ -5,12 +5,13 @@ from __future__ import annotations
 from urllib.parse import quote
 
 from policies.disclosure import nats
+from policies.token_scopes import TokenScope
 from vault import gate
 from vault.access import own_requests, requests
 from vault.access.request_records import APPROVED, SUBMITTED, Request
 from vault.audit.actions import Action
 from vault.crypto.keystore import Role
-from vault.errors import InputError, RefusedError
+from vault.errors import InputError
 from vault.risk import risk_page, stored_reports
 from vault.server.console import cells
 from vault.server.console.frame import Answer, Badge, ConsolePage, Link, Redirection, drawn
@@ -48,7 +49,7 @@ def shown(visit: Visit) -> Answer:
         "fields": [(name, value) for name, value in _fields(request) if value],
         "steward": steward,
         "waits": request.state == SUBMITTED,
-        "can_withdraw": request.state in (SUBMITTED, APPROVED) and (steward or (visit.may_ask and own)),
+        "can_withdraw": request.state in (SUBMITTED, APPROVED) and (steward or (visit.has(TokenScope.REQUEST) and own)),
         "report": None if report is None else drawn(risk_page.body(report)),
         "address": _address(request.request_id),
     }
@@ -74,14 +75,12 @@ def deny(visit: Visit) -> Answer:
 
 
 def withdraw(visit: Visit) -> Answer:
-    """Take a request back. Raises RefusedError ``scope_missing``: the token only reads; as ``withdraw`` of requests."""
+    """Take a request back. Raises as ``Visit.require``."""
     request, reason = visit.place["request"], visit.form.get("reason", "")
     if visit.project is None:
         requests.withdraw(visit.vault, request, reason)
     else:
-        with visit.vault.trail.attempting(Action.REQUEST_WITHDRAW, project=visit.project):
-            if not visit.may_ask:
-                raise RefusedError("scope_missing", "the token is not good for this act")
+        visit.require(Action.REQUEST_WITHDRAW, TokenScope.REQUEST)
         own_requests.take_back(visit.vault, visit.project, request, reason)
     return Redirection(_address(request), "withdrawn")
 

@@ -7,7 +7,18 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from vault.server.console import declared, frame, log_pages, login, notice_pages, oversight, overview, requested, waiting
+from vault.server.console import (
+    declared,
+    downloads,
+    frame,
+    log_pages,
+    login,
+    notice_pages,
+    oversight,
+    overview,
+    requested,
+    waiting,
+)
 from vault.server.console.frame import Redirection
 from vault.server.console.sections import sections
 from vault.server.console.sessions import Sessions
@@ -31,26 +42,28 @@ def _routes() -> list[Route]:
         Route(f"{prefix}/login", login.log_in, methods=["POST"], include_in_schema=False),
         Route(f"{prefix}/logout", login.log_out, methods=["POST"], include_in_schema=False),
         Route(f"{prefix}/static/{{name}}", _asset, methods=["GET"], include_in_schema=False),
-        page("/", get=_home),
+        page("/", get=_home, served=True),
         page("/waiting", get=waiting.queue),
         page("/waiting/rule", post=waiting.rule),
         page("/waiting/pack", post=waiting.approve_pack),
         page("/waiting/recipient", post=waiting.confirm_recipient),
         page("/waiting/resolution", post=waiting.approve_resolution),
-        page("/requests", get=requested.listed),
-        page("/requests/{request}", get=requested.shown),
+        page("/requests", get=requested.listed, served=True),
+        page("/requests/{request}", get=requested.shown, served=True),
         page("/requests/{request}/risk", post=requested.assess),
         page("/requests/{request}/approve", post=requested.approve),
         page("/requests/{request}/deny", post=requested.deny),
-        page("/requests/{request}/withdraw", post=requested.withdraw),
-        page("/projects", get=declared.listed),
-        page("/projects/{code}", get=declared.shown),
+        page("/requests/{request}/withdraw", post=requested.withdraw, served=True),
+        page("/projects", get=declared.listed, served=True),
+        page("/projects/{code}", get=declared.shown, served=True),
         page("/projects/{code}/approve", post=declared.approve),
         page("/projects/{code}/check", get=declared.check),
-        page("/projects/{code}/budgets", get=declared.budgets),
+        page("/projects/{code}/budgets", get=declared.budgets, served=True),
+        page("/downloads", get=downloads.listed, served=True),
+        Route(f"{prefix}/downloads/{{release}}/{{name}}", downloads.file, methods=["GET"], include_in_schema=False),
         page("/coverage", get=waiting.coverage),
         page("/expiring", get=waiting.expiring),
-        page("/notices", get=notice_pages.listed, post=notice_pages.acknowledge),
+        page("/notices", get=notice_pages.listed, post=notice_pages.acknowledge, served=True),
         page("/overview", get=overview.overview),
         page("/approvals", get=oversight.approvals),
         page("/approvals/{code}", get=oversight.approvals_of),
@@ -74,4 +87,4 @@ async def _home_of(_: Request) -> Response:
 
 def _home(visit: Visit) -> Redirection:
     """The first section of the role."""
-    return Redirection(sections(visit.session.role.value, allowed(visit))[0].path)
+    return Redirection(next(one.path for one in sections(allowed(visit)) if visit.has(*one.scopes)))

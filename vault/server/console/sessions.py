@@ -16,6 +16,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Protocol, TypeVar
 
+from policies.token_scopes import TokenScope
 from vault.crypto.keystore import Role
 from vault.errors import GenovaultError, RefusedError, UnavailableError
 from vault.ids import RandomBytes
@@ -37,13 +38,11 @@ class SessionEndedError(Exception):
 
 @dataclass(frozen=True)
 class Reach:
-    """Vault of one request, and what of it: ``project``, the one that a token is for, None for those who see by their role; ``may_ask``: what it
-    lists may be taken back, too.
-    """
+    """Vault of one request, and what of it: ``project`` and ``scopes`` of a token; both None for those who see by their role alone."""
 
     vault: UnlockedVault
     project: str | None = None
-    may_ask: bool = True
+    scopes: frozenset[TokenScope] | None = None
 
 
 class Holder(Protocol):
@@ -90,6 +89,7 @@ class ActedFor:
     principal: str
     role: Role
     acting: Callable[[], Reach] = field(repr=False)
+    token: str = field(default="", repr=False)  # access token that proved it; "" where something else did
 
     def reach(self) -> Reach:
         """The service's vault in their name. Raises as ``acting``."""
@@ -105,6 +105,7 @@ class ConsoleSession:
     def __init__(self, holder: Holder, *, form_token: str, now: float) -> None:
         self.principal, self.role, self.form_token = holder.principal, holder.role, form_token
         self.begun = self.used = now
+        self.token = holder.token if isinstance(holder, ActedFor) else ""
         self._holder: Holder | None = holder
         self._lock = threading.Lock()
 

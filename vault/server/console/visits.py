@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NoReturn
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -15,14 +15,16 @@ from starlette.routing import Route
 
 from policies import authority
 from policies.errors import PolicyInputError
+from policies.token_scopes import TokenScope
 from vault.access.scope import UNINFORMED_ROLES
 from vault.audit.actions import Action, Outcome
 from vault.errors import GenovaultError, InputError, IntegrityError, RefusedError, UnavailableError, UsageError
 from vault.server.console import forms, frame
 from vault.server.console.frame import Answer, Download, Redirection
 from vault.server.console.messages import MESSAGES
-from vault.server.console.sections import ConsoleSection, sections
+from vault.server.console.sections import act_of, sections
 from vault.server.console.sessions import ConsoleSession, Reach, SessionEndedError, Sessions
+from vault.server.extract_jobs import ExtractJobs
 from vault.server.problems import HttpProblem, problem_of
 from vault.server.seal import Seal
 from vault.session.unlocked_vault import UnlockedVault
@@ -61,7 +63,7 @@ class Console:
 class Visit:
     """One request: the vault of whoever asks, their session, what their address and form say, and the service's seal.
 
-    ``project``, ``may_ask``: as ``Reach`` has them.
+    ``project``, ``scopes``: as ``Reach`` has them.
     """
 
     vault: UnlockedVault
@@ -70,8 +72,19 @@ class Visit:
     form: Mapping[str, str]
     place: Mapping[str, str]
     seal: Seal
+    extracts: ExtractJobs
     project: str | None = None  # the only one that may be seen; None: as the role says
-    may_ask: bool = True
+    scopes: frozenset[TokenScope] | None = None
+
+    def has(self, *scopes: TokenScope) -> bool:
+        """True if the visitor needs no token, or has one with any of the scopes."""
+        return self.scopes is None or not self.scopes.isdisjoint(scopes)
+
+    def require(self, act: Action, *scopes: TokenScope) -> None:
+        """Refuse a token without any of the scopes, with an entry. Raises RefusedError ``scope_missing``."""
+        with self.vault.trail.attempting(act, project=self.project):
+            if not self.has(*scopes):
+                raise RefusedError("scope_missing", "the token is not good for this act")
 
     def number(self, name: str) -> int:
         """A number in the address. Raises HttpProblem 404."""
@@ -99,19 +112,22 @@ class Visit:
 Handler = Callable[[Visit], Answer]
 
 
-def page(path: str, *, get: Handler | None = None, post: Handler | None = None) -> Route:
-    """A route under the prefix for whoever is logged in. ``post`` takes forms of this session's own pages alone."""
+def page(path: str, *, get: Handler | None = None, post: Handler | None = None, served: bool = False) -> Route:
+    """A route under the prefix for whoever is logged in. ``post`` takes forms of this session's own pages alone.
+
+    ``served``: also for those whom the service acts for; its handlers keep to ``Visit.project``. Other pages are refused to them, whatever the act's roles.
+    """
     handlers = {"GET": get, "HEAD": get, "POST": post}
 
     async def endpoint(request: Request) -> Response:
         handler = handlers[request.method]
-        return await _visited(request, handler) if handler is not None else _not_found(request)
+        return await _visited(request, handler, served=served) if handler is not None else _not_found(request)
 
     methods = [method for method, handler in handlers.items() if handler is not None]
     return Route(frame.PREFIX + path, endpoint, methods=methods, name=f"console{path}", include_in_schema=False)
 
 
-async def _visited(request: Request, handler: Handler) -> Response:
+async def _visited(request: Request, handler: Handler, *, served: bool) -> Response:
     console: Console = request.app.state.console
     given = forms.session_id(request)
     session = console.sessions.find(given)
@@ -126,8 +142,11 @@ async def _visited(request: Request, handler: Handler) -> Response:
 
     def work(reach: Reach) -> Response:
         place = dict(request.path_params)
-        visit = Visit(reach.vault, session, query, body, place, console.seal, reach.project, reach.may_ask)
+        extracts = request.app.state.extracts
+        visit = Visit(reach.vault, session, query, body, place, console.seal, extracts, reach.project, reach.scopes)
         try:
+            if reach.vault.person is not None and not served:
+                _refuse(visit, request.url.path)
             return _answer(visit, handler(visit), request.url.path)
         except (GenovaultError, PolicyInputError) as error:
             return _failed(visit, error, request.url.path)
@@ -138,6 +157,12 @@ async def _visited(request: Request, handler: Handler) -> Response:
     except SessionEndedError:
         await asyncio.to_thread(console.sessions.end, given)
         return ended(request)
+
+
+def _refuse(visit: Visit, path: str) -> NoReturn:
+    """Refuse a page that is for nobody without keys of their own, with an entry. Raises RefusedError ``not_authorised``."""
+    with visit.vault.trail.attempting(act_of(path.removeprefix(frame.PREFIX)), project=visit.project):
+        raise RefusedError("not_authorised", "this page is for those who unlock the vault themselves")
 
 
 def _answer(visit: Visit, answer: Answer, path: str) -> Response:
@@ -152,7 +177,7 @@ def _answer(visit: Visit, answer: Answer, path: str) -> Response:
 def _around(visit: Visit, path: str) -> dict[str, Any]:
     """What the frame of every page shows: who is logged in, where they are, and where they may go."""
     session = visit.session
-    shown: list[ConsoleSection] = sections(session.role.value, allowed(visit))
+    shown = [one for one in sections(allowed(visit)) if visit.has(*one.scopes)]
     here = path.removeprefix(frame.PREFIX)
     return {
         "session": session,

@@ -7,7 +7,7 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 
 from tests.support import consoles
-from vault.server.console import frame
+from vault.server.console import frame, routes
 
 PAGES = {  # page -> who sees it; others are refused
     "/waiting": {"ann"},
@@ -28,6 +28,7 @@ PAGES = {  # page -> who sees it; others are refused
     "/expiring": {"ann"},
     "/expiring?days=36500": {"ann"},
     "/notices": {"ann"},
+    "/downloads": set(),  # of tokens with a scope that rita's has not
     "/overview": {"auditor", "ann"},
     "/approvals": {"auditor", "ann"},
     "/approvals/demo": {"auditor", "ann"},
@@ -113,6 +114,16 @@ def test_style_and_icon_are_kept_under_names_of_their_content(desk):
         assert (answer.content, answer.headers["cache-control"]) == (data, "public, max-age=31536000, immutable")
     assert httpx.get(f"{desk.url}/console/static/other.css").status_code == 404
     assert httpx.get(f"{desk.url}/console/static/..%2fframe.py").status_code == 404
+
+
+def test_who_has_no_keys_sees_what_is_marked_for_them_alone(desk, chromium):
+    marked = {"", "/requests", "/projects", "/downloads", "/notices"}
+    with consoles.visiting(chromium, desk, "rita") as page:
+        for route in routes._routes():
+            path = route.path.removeprefix(frame.PREFIX)
+            if "GET" in route.methods and "{" not in path and path not in ("", "/login"):
+                assert page.goto(route.path).status in (200, 403), path
+                assert (page.get_by_role("alert").count() == 0) <= (path.rstrip("/") in marked), path
 
 
 def test_no_template_lets_text_through_unescaped():
