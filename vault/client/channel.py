@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 JSON, ARROW = "application/json", "application/vnd.apache.arrow.stream"
 MOST_JSON = 1 << 26  # bytes of an answer in JSON
-MOST_ARROW = 1 << 32  # of genotypes
+MOST_ARROW = 1 << 30  # of genotypes: 500,000 people at 1,000 sites
 TRIES = 4  # of a request that is answered 503, 429, or 202 (not yet)
 LONGEST_PAUSE = 10.0  # seconds between two of them; a server that asks for more is not asked again
 CONNECT_SECONDS = 10.0
@@ -56,7 +56,6 @@ class ServerChannel:
     Args:
         timeout: seconds that an answer may take, from its first byte asked to its last.
         sleep: waits between tries.
-        transport: in place of the network, for tests.
     """
 
     def __init__(
@@ -66,16 +65,12 @@ class ServerChannel:
         *,
         timeout: float,
         sleep: Callable[[float], None] = time.sleep,
-        transport: httpx.BaseTransport | None = None,
     ) -> None:
-        self._http = _httpx()
+        self._http, self._deadlines = _libraries()
         self._token, self._timeout, self._sleep = token, timeout, sleep
-        verify = True if address.tls is None else address.tls
-        if transport is None:
-            transport = self._http.HTTPTransport(verify=verify, uds=address.unix, trust_env=False)
         self._client = self._http.Client(
             base_url=address.url,
-            transport=transport,
+            transport=self._deadlines.BoundTransport(tls=address.tls, unix=address.unix),
             trust_env=False,  # no proxy, and no password file of the machine's
             follow_redirects=False,
             timeout=self._http.Timeout(timeout, connect=CONNECT_SECONDS),
@@ -125,8 +120,9 @@ class ServerChannel:
         self, method: str, path: str, *, body: object, query: Mapping[str, str] | None, accept: str, wait: float
     ) -> tuple[int, ServerAnswer]:
         """One request and its answer, whatever its status. Raises UnavailableError."""
-        http = self._http
+        http, core = self._http, self._deadlines.httpcore
         until = time.monotonic() + self._timeout + wait
+        self._deadlines.UNTIL.set(until)
         try:
             request = self._client.build_request(
                 method,
@@ -139,7 +135,7 @@ class ServerChannel:
             request.headers["Authorization"] = f"Bearer {self._token.text}"
             try:
                 answer = self._client.send(request, stream=True)
-            except (http.RemoteProtocolError, http.ReadError, http.WriteError):
+            except (core.RemoteProtocolError, core.ReadError, core.WriteError):
                 answer = self._client.send(request, stream=True)  # a connection that was kept, and closed by the server meanwhile
             try:
                 headers = {name.lower(): value for name, value in answer.headers.items()}
@@ -150,9 +146,16 @@ class ServerChannel:
                 return answer.status_code, ServerAnswer(_bounded(answer, most, until), headers)
             finally:
                 answer.close()
-        except http.TimeoutException:
+        except core.TimeoutException:
             raise _too_slow() from None
-        except (http.HTTPError, http.InvalidURL, http.StreamError, OSError) as error:
+        except (
+            core.NetworkError,
+            core.ProtocolError,
+            core.UnsupportedProtocol,
+            http.HTTPError,
+            http.StreamError,
+            OSError,
+        ) as error:
             raise _away(error) from None
 
 
@@ -215,10 +218,12 @@ def _away(error: Exception) -> UnavailableError:
     )
 
 
-def _httpx() -> Any:
-    """The library of the extra. Raises UnavailableError ``extra_missing``."""
+def _libraries() -> tuple[Any, Any]:
+    """Libraries of the extra: httpx, and what bounds its connections. Raises UnavailableError ``extra_missing``."""
     try:
         import httpx  # noqa: PLC0415 - of an extra: importing vault stays light
+
+        from vault.client import deadlines  # noqa: PLC0415 - as httpx, which it needs
     except ImportError:
         raise UnavailableError("extra_missing", "httpx is not installed", hint="pip install 'genovault[client]'") from None
-    return httpx
+    return httpx, deadlines

@@ -22,6 +22,7 @@ from vault.server.console import frame, routes, visits
 from vault.server.console.sessions import Sessions
 from vault.server.extract_jobs import ExtractJobs
 from vault.server.health import Health
+from vault.server.held_views import HeldViews
 from vault.server.htsget import Streaming
 from vault.server.metrics import Metrics
 from vault.server.origins import Origins
@@ -111,7 +112,7 @@ def application(
     app.openapi = openapi  # type: ignore[method-assign] # how FastAPI lets a description be completed
     app.state.seal, app.state.attempts, app.state.metrics, app.state.health = seal, asyncio.Lock(), Metrics(), Health(seal)
     app.state.extracts, app.state.downloads = extracts, downloads
-    app.state.watch = HeadWatch(seal)
+    app.state.watch, app.state.held = HeadWatch(seal), HeldViews()
     app.state.streaming = streaming
     app.include_router(system.routes)
     for room in (engine, panels, asking, receipts, deliveries, notice_routes, htsget):

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Path, Query, Request
-from starlette.responses import Response, StreamingResponse
+from starlette.responses import Response
 
 from policies.token_scopes import TokenScope
 from vault import gate
@@ -22,6 +22,7 @@ from vault.server import arrow_answers, panel_bodies
 from vault.server.bearers import admitted, token_of
 from vault.server.bodies import PLAIN, Genotypes, GenotypesAsked, Name, PanelChangesBody, PanelSites
 from vault.server.cursors import MOST_CHARACTERS, PanelCursor, cursor_invalid, cursor_text, read_cursor
+from vault.server.held_views import HeldStream, held_of
 from vault.server.limits import ASKER
 from vault.server.problems import HttpProblem, refused
 from vault.server.quick_reads import quick_read
@@ -61,8 +62,7 @@ async def genotypes(request: Request, project: Code, panel: Code, asked: Genotyp
     As JSON, of at most 1,000 people, or as an Arrow stream, by ``Accept``. Scope ``engine``.
     """
     token = token_of(request)
-
-    arrow = _wants_arrow(request)
+    arrow, held, asker = _wants_arrow(request), held_of(request), ASKER.get()
     if asked.pseudonyms is not None and asked.since is None and not arrow:
 
         def answered(own: UnlockedVault, read: PanelRead) -> Response:
@@ -74,13 +74,14 @@ async def genotypes(request: Request, project: Code, panel: Code, asked: Genotyp
 
     def work(vault: UnlockedVault) -> Response:
         own, _ = admitted(vault, token, Action.VIEW_INTENT, TokenScope.ENGINE, project=project)
+        held.require_room(asker)
         if asked.pseudonyms is not None and asked.since is not None:
             raise HttpProblem(400, "since_and_names", "give pseudonyms or a cursor, one of the two")
         answer = _read(own, project, panel, asked) if asked.since is None else _since(own, project, panel, asked)
         if not arrow:
             return _in_json(own, answer)
-        pieces = _pieces(_stream(answer, with_sites=asked.sites))
-        return StreamingResponse(pieces, media_type=arrow_answers.MEDIA_TYPE, headers=_headers(answer))
+        pieces, release = _stream(answer, with_sites=asked.sites), held.hold(asker, answer.read.view.codes.nbytes)
+        return HeldStream(_pieces(pieces), release, media_type=arrow_answers.MEDIA_TYPE, headers=_headers(answer))
 
     return await seal_of(request).run(work)
 
@@ -88,9 +89,7 @@ async def genotypes(request: Request, project: Code, panel: Code, asked: Genotyp
 @routes.get("/{project}/panels/{panel}/sites/{sites_id}", response_model=PanelSites, responses=_ARROW)
 async def sites(request: Request, project: Code, panel: Code, sites_id: SitesId, dataset: Dataset) -> Response:
     """Give the table of the sites that the panel's answers have at this moment, by its id. Scope ``engine``."""
-    token = token_of(request)
-
-    arrow = _wants_arrow(request)
+    token, arrow = token_of(request), _wants_arrow(request)
 
     def work(vault: UnlockedVault) -> Response:
         own, _ = admitted(vault, token, Action.VIEW_INTENT, TokenScope.ENGINE, project=project)

@@ -165,6 +165,19 @@ def dripping(handler):
         time.sleep(0.02)
 
 
+def slow_head(handler):
+    handler.wfile.write(b"HTTP/1.1 200 OK\r\nX: ")
+    while True:
+        handler.wfile.write(b"x")
+        time.sleep(0.02)
+
+
+def never_final(handler):
+    while True:
+        handler.wfile.write(b"HTTP/1.1 103 Early Hints\r\n\r\n")
+        time.sleep(0.02)
+
+
 def silent(_):
     time.sleep(1.5)
 
@@ -175,12 +188,14 @@ def silent(_):
         (endless, "answer_too_large"),
         (dripping, "answer_too_slow"),
         (silent, "answer_too_slow"),
+        (slow_head, "answer_too_slow"),
+        (never_final, "answer_too_slow"),
         (saying(200, b"\x1f\x8b" + b"0" * 20, Content_Encoding="gzip"), "answer_malformed"),
         (saying(200, b"<html>", Content_Type="text/html"), "answer_malformed"),
         (saying(200, b"{}", Content_Length="200"), "server_unreachable"),
         (lambda handler: handler.wfile.write(b"SSH-2.0-x\r\n\r\n"), "server_unreachable"),
     ],
-    ids=["endless", "dripping", "silent", "gzip", "html", "cut", "another protocol"],
+    ids=["endless", "dripping", "silent", "slow head", "never final", "gzip", "html", "cut", "another protocol"],
 )
 def test_what_is_too_large_slow_or_other_ends(answer, code, monkeypatch):
     monkeypatch.setattr(channel, "MOST_JSON", 1 << 20)

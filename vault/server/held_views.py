@@ -1,0 +1,72 @@
+"""Views that are held while they are sent: a bounded number of bytes of memory, in all and for one asker, however slowly readers read."""
+
+from __future__ import annotations
+
+import threading
+from collections import Counter
+from collections.abc import AsyncIterator, Callable, Mapping
+
+from starlette.requests import Request
+from starlette.responses import StreamingResponse
+from starlette.types import Receive, Scope, Send
+
+from vault.server.problems import HttpProblem
+
+IN_ALL = 1 << 30  # bytes of call codes
+OF_ONE = 1 << 29
+
+
+class HeldViews:
+    """Counts what is held. Safe among threads."""
+
+    def __init__(self) -> None:
+        self._held: Counter[str] = Counter()
+        self._lock = threading.Lock()
+
+    def require_room(self, asker: str) -> None:
+        """Refuse to make another view while so much is held. Raises HttpProblem 503 ``busy``."""
+        with self._lock:
+            if self._held.total() >= IN_ALL or self._held[asker] >= OF_ONE:
+                raise HttpProblem(503, "busy", "earlier answers are still being read", {"Retry-After": "2"})
+
+    def hold(self, asker: str, size: int) -> Callable[[], None]:
+        """Count a view of so many bytes, until what is returned is called."""
+        with self._lock:
+            self._held[asker] += size
+
+        def release() -> None:
+            with self._lock:
+                self._held[asker] -= size
+                if not self._held[asker]:
+                    del self._held[asker]
+
+        return release
+
+    @property
+    def size(self) -> int:
+        """Bytes that are held."""
+        with self._lock:
+            return self._held.total()
+
+
+class HeldStream(StreamingResponse):
+    """A streamed answer that lets go of what it holds at its end, whether it was read or not."""
+
+    def __init__(
+        self, pieces: AsyncIterator[bytes], release: Callable[[], None], *, media_type: str, headers: Mapping[str, str]
+    ) -> None:
+        super().__init__(pieces, media_type=media_type, headers=headers)
+        self._release = release
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Send the answer."""
+        try:
+            await super().__call__(scope, receive, send)
+        finally:
+            self._release()
+
+
+def held_of(request: Request) -> HeldViews:
+    """What the application that a request came to holds."""
+    held: HeldViews = request.app.state.held
+    return held
