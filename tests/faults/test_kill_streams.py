@@ -64,4 +64,4 @@ def test_streaming(tmp_path, offset, work):
         assert states == ("released",) or not got
         assert not got.endswith(bgzf.EOF_BLOCK) or states == ("released",)
         Path(output).unlink(missing_ok=True)
-    assert {(("released",), True), ((), False)} <= ends
+    assert (("released",), True) in ends
