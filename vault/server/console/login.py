@@ -6,8 +6,8 @@ import asyncio
 import base64
 import binascii
 import time
-from collections.abc import Callable, Mapping
-from contextlib import suppress
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager, suppress
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -29,6 +29,7 @@ from vault.server.seal import Seal
 
 OWN_ROLES = (Role.STEWARD, Role.AUDITOR)
 AT_ONCE = 2  # unlocks under way: each takes the memory of Argon2
+QUEUE = 16  # attempts that wait for one; more are told 503 at once
 APART = 1.0  # seconds between two attempts of one name, and the step at which failures are told
 _LONGEST = 1_000  # characters of a passphrase
 _FAILED = "This name with this passphrase, key or token does not open the console."
@@ -38,9 +39,22 @@ class Doorkeeper:
     """Attempts to log in: how many at a time, and how often of one name."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
-        self.unlocking = asyncio.Semaphore(AT_ONCE)
+        self._unlocking = asyncio.Semaphore(AT_ONCE)
+        self._waiting = 0
         self._clock = clock
         self._tried: dict[str, float] = {}
+
+    @asynccontextmanager
+    async def turn(self) -> AsyncIterator[None]:
+        """Wait for the turn to unlock. Raises HttpProblem 503: too many wait."""
+        if self._waiting >= QUEUE:
+            raise HttpProblem(503, "logins_busy", "too many people log in now: try again in a moment", {"Retry-After": "5"})
+        self._waiting += 1
+        try:
+            async with self._unlocking:
+                yield
+        finally:
+            self._waiting -= 1
 
     def admits(self, name: str) -> bool:
         """True if the name was not tried a moment ago. Names that were are forgotten after that moment."""
@@ -68,9 +82,11 @@ async def log_in(request: Request) -> Response:
     if not doorkeeper.admits("" if token else name[:64]):
         return _page("Too many attempts: wait a second, then try again.", 429, name=name)
     try:
-        async with doorkeeper.unlocking:
+        async with doorkeeper.turn():
             holder = await asyncio.to_thread(_holder, console.seal, name, token, form)
     except (GenovaultError, HttpProblem) as error:
+        if isinstance(error, HttpProblem) and error.code == "logins_busy":
+            raise
         if isinstance(error, HttpProblem) and error.code == "sealed":
             return _page("The server holds no keys now. Researchers can log in once a steward has unsealed it.", 503)
         await _at_step(request)

@@ -6,6 +6,7 @@ was removed or its principal disabled. Its keys go with it.
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import hashlib
 import os
@@ -106,6 +107,7 @@ class ConsoleSession:
         self.principal, self.role, self.form_token = holder.principal, holder.role, form_token
         self.begun = self.used = now
         self.token = holder.token if isinstance(holder, ActedFor) else ""
+        self.turn = asyncio.Lock()  # waited for before a thread is taken
         self._holder: Holder | None = holder
         self._lock = threading.Lock()
 

@@ -153,7 +153,8 @@ async def _visited(request: Request, handler: Handler, *, served: bool) -> Respo
 
     loop = asyncio.get_running_loop()
     try:
-        return await loop.run_in_executor(console.pool, session.run, work)
+        async with session.turn:
+            return await loop.run_in_executor(console.pool, session.run, work)
     except SessionEndedError:
         await asyncio.to_thread(console.sessions.end, given)
         return ended(request)

@@ -34,8 +34,6 @@ def desk(tmp_path_factory):
                 it.tokens["rita"] = served.issue(s, "rita", TokenScope.READ, TokenScope.DOWNLOAD, project="parcels")
                 it.tokens["rita who reads"] = served.issue(s, "rita", TokenScope.READ, project="parcels")
                 it.tokens["rita of another project"] = served.issue(s, "rita", TokenScope.READ, TokenScope.DOWNLOAD)
-                recording.withdraw(s, "S05")
-                it.names["notice"] = notices.list_all(s)[0].notice_id
             yield it
 
 
@@ -54,6 +52,9 @@ def test_files_are_fetched_by_a_link(desk, chromium, tmp_path):
 
 
 def test_own_notices_are_answered_and_another_project_s_are_not_there(desk, chromium):
+    with opened(desk.folder) as s:
+        recording.withdraw(s, "S05")
+        desk.names["notice"] = notices.list_all(s)[0].notice_id
     same = {"sec-fetch-site": "same-origin"}
     with consoles.visiting(chromium, desk, "rita of another project") as page:
         token = page.locator("input[name=token]").first.get_attribute("value")
@@ -64,7 +65,8 @@ def test_own_notices_are_answered_and_another_project_s_are_not_there(desk, chro
     with consoles.visiting(chromium, desk, "rita who reads") as page:
         assert page.goto("/console/notices").status == 403
     with consoles.visiting(chromium, desk, "rita") as page:
-        page.get_by_role("link", name="Notices").click()
+        assert page.goto(f"/console/downloads/{desk.names['release']}/{SEALED}").status == 403, "somebody in it withdrew"
+        page.goto("/console/notices")
         page.get_by_label("How it was done").fill("taken out of every copy")
         page.get_by_role("button", name="It is done").click()
         assert "recorded" in page.get_by_role("status").inner_text()
