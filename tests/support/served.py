@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import socket
+import ssl
 import subprocess
 import sys
 import time
@@ -65,8 +66,15 @@ def issue(s: UnlockedVault, who: str = "rita", *scopes: TokenScope, project: str
 
 
 @contextmanager
-def serving(vault: Path, *options: str, token: str = "", sealed: bool = False, socket_of: Path | None = None) -> Iterator[Served]:
-    """A server over a vault, on a free port of this machine; ended as a service manager ends it."""
+def serving(
+    vault: Path,
+    *options: str,
+    token: str = "",
+    sealed: bool = False,
+    socket_of: Path | None = None,
+    trust: ssl.SSLContext | None = None,
+) -> Iterator[Served]:
+    """A server over a vault, on a free port of this machine; ended as a service manager ends it. ``trust``: how its TLS is checked."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
@@ -86,10 +94,12 @@ def serving(vault: Path, *options: str, token: str = "", sealed: bool = False, s
         command.append("--sealed")
     environment = {**os.environ, "GENOVAULT_PASSPHRASE": PASSPHRASE}
     process = subprocess.Popen([*command, *options], env=environment, stderr=subprocess.PIPE)
-    url = f"http://127.0.0.1:{port}"
+    url = f"http{'s' if trust else ''}://127.0.0.1:{port}"
     try:
         through = None if socket_of is None else httpx.HTTPTransport(uds=str(socket_of))
-        with httpx.Client(base_url=url, headers={"Authorization": f"Bearer {token}"}, timeout=60, transport=through) as client:
+        with httpx.Client(
+            base_url=url, headers={"Authorization": f"Bearer {token}"}, timeout=60, transport=through, verify=trust or True
+        ) as client:
             _wait(client, process, socket_of)
             yield Served(vault, url, client, token, process)
     finally:

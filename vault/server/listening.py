@@ -95,7 +95,10 @@ def serve(
         raise InputError("certificate_unreadable", "the certificate, its key or the CA cannot be read as PEM") from None
     try:
         sockets = [_own_socket(listening.unix)] if listening.unix else connections.listeners(listening.host, listening.port)
-        Server(config, tell=tell, ending=inner.state.watch.end).run(sockets)
+        with suppress(
+            KeyboardInterrupt
+        ):  # uvicorn raises the signal again by which the process was told to end, when everything has ended
+            Server(config, tell=tell, ending=inner.state.watch.end).run(sockets)
     except (OSError, SystemExit):
         raise UnavailableError("address_taken", "the address cannot be listened on", hint="another process may hold it") from None
     finally:

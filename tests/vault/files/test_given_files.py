@@ -111,6 +111,23 @@ def test_a_secret_of_others_is_not_read(tmp_path, mode):
         read_secret(tmp_path / "a", limit=10)
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="systemd's credentials are root's")
+@pytest.mark.parametrize(("mode", "read"), [(0o400, True), (0o440, True), (0o444, False), (0o460, False)])
+def test_what_systemd_gives_to_one_unit_is_that_unit_s(tmp_path, monkeypatch, mode, read):
+    path = tmp_path / "slot.key"
+    path.write_bytes(b"x" * 32)
+    path.chmod(mode)
+    if mode & 0o077:
+        with pytest.raises(ExposedError):
+            read_secret(path, limit=32)
+    monkeypatch.setenv("CREDENTIALS_DIRECTORY", str(tmp_path))
+    if read:
+        assert read_secret(path, limit=32) == b"x" * 32
+    else:
+        with pytest.raises(ExposedError):
+            read_secret(path, limit=32)
+
+
 @pytest.mark.parametrize(
     "document",
     [
