@@ -168,6 +168,58 @@ def revoke(
     context.output.line(f"token {ended.accessor} of {ended.principal} is revoked")
 
 
+Issuer = Annotated[str, typer.Option(metavar="URL", help="The provider, as its tokens name it (iss).", show_default=False)]
+OutsideSubject = Annotated[
+    str,
+    typer.Option(metavar="S", help="Who it is there, as its tokens say (sub): no name and no mail address.", show_default=False),
+]
+
+
+@app.command()
+def identity(ctx: typer.Context, name: Name, issuer: Issuer, subject: OutsideSubject) -> None:
+    """Say which identity with an OpenID provider a researcher is, who then logs in to the server by it.
+
+    JSON: {"principal", "issuer", "subject", "created", "named_by"}.
+    """
+    context = context_of(ctx)
+    from vault.access import outside_identities
+
+    with context.open() as vault:
+        made = outside_identities.name(vault, name, issuer, subject)
+    context.output.document(asdict(made))
+    context.output.line(f"{made.subject} of {made.issuer} is {made.principal}")
+
+
+@app.command("forget-identity")
+def forget_identity(ctx: typer.Context, issuer: Issuer, subject: OutsideSubject) -> None:
+    """End an identity at once: whoever logged in by it sees no further page.
+
+    JSON: as of identity.
+    """
+    context = context_of(ctx)
+    from vault.access import outside_identities
+
+    with context.open() as vault:
+        ended = outside_identities.forget(vault, issuer, subject)
+    context.output.document(asdict(ended))
+    context.output.line(f"{ended.subject} of {ended.issuer} is {ended.principal} no more")
+
+
+@app.command()
+def identities(ctx: typer.Context) -> None:
+    """Every identity with an OpenID provider.
+
+    JSON: {"identities": [as of identity]}.
+    """
+    context = context_of(ctx)
+    from vault.access import outside_identities
+
+    with context.open() as vault:
+        found = outside_identities.list_all(vault)
+    context.output.document({"identities": [asdict(one) for one in found]})
+    context.output.table(("principal", "issuer", "subject"), [(one.principal, one.issuer, one.subject) for one in found])
+
+
 def new_factor(vault: UnlockedVault, key_file: Path | None, passphrase_file: Path | None) -> Opener:
     """Key file or passphrase of a new slot; never the passphrase of the principal who adds it.
 

@@ -38,6 +38,10 @@ def serve(
             metavar="URL", help="Where clients reach this server, for the addresses in tickets, if a proxy is before it."
         ),
     ] = None,
+    oidc: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="OpenID provider by which researchers log in, YAML (docs/over-the-wire.md)."),
+    ] = None,
     start_sealed: Annotated[
         bool, typer.Option("--sealed", help="Begin without keys; POST /v1/sys/unseal brings them, over TLS or the socket.")
     ] = False,
@@ -71,9 +75,15 @@ def serve(
         address=None if public_url is None else origin(public_url),
     )
     where.require_private()
+    provider = None
+    if oidc is not None:
+        from vault.server.oidc import OidcLogin
+        from vault.server.oidc_settings import read
+
+        provider = OidcLogin(read(oidc))
     seal = Seal(folder, context.principal)
     if not start_sealed:
         seal.unseal(context.factor())
     context.output.warn(f"serving on {unix or listen}{', sealed' if start_sealed else ''}")
-    listen_on(seal, where, spool=spool, tell=tell_unseen)
+    listen_on(seal, where, spool=spool, oidc=provider, tell=tell_unseen)
     context.output.document({"served": True})

@@ -25,6 +25,7 @@ from vault import gate
 from vault.access import (
     access_tokens,
     accounting,
+    outside_identities,
     project_versions,
     projects,
     recipients,
@@ -128,6 +129,7 @@ def staffed(tmp_path_factory):
         write(folder, "sent.json", sent)
         projects.create(s, declaration("second"))
         lab = recipients.add(s, "lab", public_key_armour(pair(1).public).encode())
+        outside_identities.name(s, "rita", "https://id.example.org", "rita")
         _, issued = access_tokens.issue(s, "rita", **FOR_A_WEEK(s))
         names |= {
             "accessor": issued.accessor,
@@ -320,6 +322,8 @@ def functions(s, names, folder):
         "principal.disable": lambda: principals.disable(s, "auditor"),
         "principal.list": lambda: principals.list_all(s),
         "principal.token": lambda: access_tokens.issue(s, "rita", **FOR_A_WEEK(s)),
+        "principal.identity": lambda: outside_identities.name(s, "rita", "https://id.example.org", "x"),
+        "principal.identity.forget": lambda: outside_identities.forget(s, "https://id.example.org", "rita"),
         "principal.token.revoke": lambda: access_tokens.revoke(s, names["accessor"]),
         "slot.add": lambda: principals.add_slot(s, "engine", vaults.FACTOR, profile=Argon2Profile.TEST_ONLY),
         "slot.remove": lambda: principals.remove_slot(s, names["slot"]),

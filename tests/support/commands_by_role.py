@@ -127,6 +127,15 @@ COMMANDS: dict[str, tuple[str, str | None]] = {
     "principal disable": ("principal disable auditor", "principal.disable"),
     "principal token": ("principal token rita --project served --scope read", "principal.token"),
     "principal tokens": ("principal tokens", "principal.list"),
+    "principal identity": (
+        "principal identity rita --issuer https://id.example.org --subject 0815",
+        "principal.identity",
+    ),
+    "principal forget-identity": (
+        "principal forget-identity --issuer https://id.example.org --subject rita",
+        "principal.identity.forget",
+    ),
+    "principal identities": ("principal identities", "principal.list"),
     "principal revoke": ("principal revoke {accessor}", "principal.token.revoke"),
     "backup": ("backup data", "backup.create"),
     "doctor": ("doctor --mend", "doctor.run"),

@@ -21,6 +21,7 @@ from vault import gate
 from vault.access import (
     access_tokens,
     criteria_packs,
+    outside_identities,
     project_versions,
     projects,
     recipients,
@@ -70,6 +71,7 @@ def rich(folder: Path) -> Rich:
         vaults.approve(s, "served", "cohort", people=["rita", "rob"])
         for who in ("rita", "rob"):
             access_tokens.issue(s, who, project="served", scopes=[TokenScope.READ], expires=s.clock() + timedelta(days=9))
+            outside_identities.name(s, who, "https://id.example.org", who)
         with s.books.write() as tx:
             for accessor in ("one", "two"):
                 stream_tickets.give(s, tx, accessor, StreamAsked("served", "cohort"), "0" * 64)

@@ -34,7 +34,7 @@ from vault.access.projects import Project
 from vault.audit.actions import Action, Outcome
 from vault.audit.entry import ObjectRef
 from vault.audit.reports.records import Filter, records
-from vault.errors import InputError, IntegrityError
+from vault.errors import InputError, IntegrityError, RefusedError
 from vault.extracts import notice_file
 from vault.files.evidence_files import digest_of
 from vault.ids import ProjectId, SubjectId
@@ -102,14 +102,17 @@ def call_off(tx: Transaction, vault: UnlockedVault, notice: Notice, pseudonyms: 
     _step(tx, vault, row, Action.RELEASE_CALL_OFF, replace(notice.content, drops=drops), detail=detail, flags=ended)
 
 
-def acknowledge(vault: UnlockedVault, notice_id: str, *, reason: str, evidence: str = "") -> Notice:
+def acknowledge(vault: UnlockedVault, notice_id: str, *, reason: str, evidence: str = "", held_by_asker: bool = False) -> Notice:
     """Record that recipients said they did what a notice asks. ``reason``: who said it, and how; ``evidence``: SHA-256, or the path of a file.
+
+    ``held_by_asker``: whoever is served was found to hold what it is about (``own_notices``); else a service acknowledges nothing.
 
     Raises:
         InputError: ``notice_unknown``, ``notice_state``, ``reason_missing``, ``reason_too_long``, ``bad_evidence``. UnavailableError: as
             ``approvals.sign``.
     """
     with vault.trail.attempting(Action.RELEASE_ACKNOWLEDGE):
+        _require_held(vault, held_by_asker=held_by_asker)
         said, shown = require_reason(reason), digest_of(evidence) if evidence else ""
         with vault.books.write() as tx:
             row, notice = _to_change(tx, vault, notice_id, OPEN)
@@ -133,12 +136,13 @@ def reopen(vault: UnlockedVault, notice_id: str, *, reason: str) -> Notice:
     return load(vault, notice_id)
 
 
-def issue(vault: UnlockedVault, notice_id: str) -> bytes:
-    """The signed file of a notice as it stands, to be sent to its recipients; that it was written is logged.
+def issue(vault: UnlockedVault, notice_id: str, *, held_by_asker: bool = False) -> bytes:
+    """The signed file of a notice as it stands, to be sent to its recipients; that it was written is logged. ``held_by_asker``: as of ``acknowledge``.
 
-    Raises InputError ``notice_unknown``. UnavailableError ``branch_closed``: only stewards hold the release key.
+    Raises RefusedError ``not_yours``; InputError ``notice_unknown``. UnavailableError ``branch_closed``: only stewards hold the release key.
     """
     with vault.trail.attempting(Action.RELEASE_ISSUE_NOTICE):
+        _require_held(vault, held_by_asker=held_by_asker)
         signer = vault.release_signer()
         with vault.books.write() as tx:
             row, notice = _to_change(tx, vault, notice_id, None)
@@ -216,6 +220,12 @@ def _logged(vault: UnlockedVault) -> dict[str, tuple[str, bool]]:
         late = (late or "late" in record.flags) and record.act != Action.RELEASE_REOPEN_NOTICE.value
         found[notice_id] = state, late
     return found
+
+
+def _require_held(vault: UnlockedVault, *, held_by_asker: bool) -> None:
+    """Raises RefusedError ``not_yours``: a service acts for somebody who was not found to hold it."""
+    if vault.person is not None and not held_by_asker:
+        raise RefusedError("not_yours", "there is no such notice to this person")
 
 
 def _to_change(tx: Transaction, vault: UnlockedVault, notice_id: str, state: str | None) -> tuple[NoticeRow, Notice]:

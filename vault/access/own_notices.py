@@ -29,7 +29,7 @@ def signed_file(vault: UnlockedVault, project: str, notice_id: str) -> bytes:
     def issued() -> bytes:
         with vault.trail.attempting(Action.RELEASE_ISSUE_NOTICE, project=project):
             _require(vault, project, notice_id)
-        return notices.issue(vault, notice_id)
+        return notices.issue(vault, notice_id, held_by_asker=True)
 
     return told(vault, issued)
 
@@ -50,7 +50,7 @@ def acknowledge(vault: UnlockedVault, project: str, notice_id: str, reason: str)
         return
     if found.state != OPEN:
         raise InputError("notice_state", "this notice was called off: nobody has to do anything about it")
-    notices.acknowledge(vault, notice_id, reason=reason)
+    notices.acknowledge(vault, notice_id, reason=reason, held_by_asker=True)
 
 
 def _require(vault: UnlockedVault, project: str, notice_id: str) -> Notice:

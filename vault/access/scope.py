@@ -101,6 +101,8 @@ def scope_of_request(vault: UnlockedVault, request_id: str, *, recipients: Seque
     if request.kind is not RequestKind.RECORDS:
         raise RefusedError("kind_not_served", f"this request is for {request.kind.value}", hint="genovault request result")
     spec = request.spec
+    if vault.person is not None and vault.principal not in (request.submitted_by, spec.submitted_for):
+        raise RefusedError("not_yours", "this request is another person's")
     panel = None if spec.panel is None else panels.by_name(vault, spec.panel, version=spec.panel_version)
     project, dataset = projects.load(vault, request.project), datasets.by_name(vault, request.dataset)
     person = spec.submitted_for if spec.submitted_for and is_handle(spec.submitted_for) else None

@@ -141,6 +141,8 @@ class Action(StrEnum):
     PRINCIPAL_LIST = "principal.list"
     PRINCIPAL_TOKEN = "principal.token"  # noqa: S105 - an act, not a secret
     PRINCIPAL_REVOKE_TOKEN = "principal.token.revoke"  # noqa: S105 - as above
+    PRINCIPAL_NAME_IDENTITY = "principal.identity"  # with an OpenID provider, by which they log in
+    PRINCIPAL_FORGET_IDENTITY = "principal.identity.forget"
     SLOT_ADD = "slot.add"
     SLOT_REMOVE = "slot.remove"
     SLOT_LIST = "slot.list"

@@ -16,7 +16,7 @@ from starlette.responses import Response
 
 from vault.access.spool import FOLDER, prepare
 from vault.errors import GenovaultError
-from vault.server import asking, deliveries, engine, htsget, htsget_answers, notice_routes, panels, receipts, system
+from vault.server import asking, deliveries, engine, htsget, htsget_answers, notice_routes, oidc_routes, panels, receipts, system
 from vault.server.boundary import Boundary
 from vault.server.console import frame, routes, visits
 from vault.server.console.sessions import Sessions
@@ -25,6 +25,7 @@ from vault.server.health import Health
 from vault.server.held_views import HeldViews
 from vault.server.htsget import Streaming
 from vault.server.metrics import Metrics
+from vault.server.oidc import OidcLogin
 from vault.server.origins import Origins
 from vault.server.problems import HttpProblem, at_boundary, problem_of
 from vault.server.seal import Seal
@@ -69,10 +70,11 @@ def application(
     spool: Path | None = None,
     origins: Sequence[str] = (),
     address: str | None = None,
+    oidc: OidcLogin | None = None,
 ) -> FastAPI:
     """The ASGI application over one seal, which it closes at its end. Nothing of a request is printed or kept but by the vault's log.
 
-    ``sessions``: of the console; ``spool``: folder of extracts, else in the vault's. ``origins``: of pages that may read htsget's answers in a browser.
+    ``sessions``: of the console; ``spool``: folder of extracts, else in the vault's; ``oidc``: login of researchers by a provider. ``origins``: of pages that may read htsget's answers in a browser.
     ``address``: of the server for its clients, where it is not the one they use. Raises UnavailableError as ``spool.prepare``.
     """
     extracts, downloads = ExtractJobs(seal, prepare(spool or seal.folder / FOLDER)), Downloads()
@@ -118,6 +120,7 @@ def application(
     for room in (engine, panels, asking, receipts, deliveries, notice_routes, htsget):
         app.include_router(room.routes)
     console = routes.hang_in(app, seal, sessions)
+    oidc_routes.hang_in(app, oidc)
     app.add_middleware(Boundary)
     app.add_middleware(Origins, allowed=origins)  # outside: errors are read by pages too
     app.add_exception_handler(HttpProblem, _tell)

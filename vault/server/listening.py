@@ -24,6 +24,7 @@ from vault.server import connections
 from vault.server.admission import RATE, REQUESTS, Admission
 from vault.server.app import application
 from vault.server.connections import Connection, Crowd
+from vault.server.oidc import OidcLogin
 from vault.server.seal import Seal
 
 HANDSHAKE_SECONDS = 10.0  # of TLS
@@ -75,9 +76,15 @@ def parse(text: str) -> tuple[str, int]:
 
 
 def serve(
-    seal: Seal, listening: Listening, *, spool: Path | None = None, tell: Callable[[BaseException], None] = lambda _: None
+    seal: Seal,
+    listening: Listening,
+    *,
+    spool: Path | None = None,
+    oidc: OidcLogin | None = None,
+    tell: Callable[[BaseException], None] = lambda _: None,
 ) -> None:
-    """Serve until the process is told to end; answers that were begun are finished, for half a minute at most. ``spool``: folder of extracts.
+    """Serve until the process is told to end; answers that were begun are finished, for half a minute at most. ``spool`` and ``oidc`` as of
+    ``application``.
 
     ``tell`` is told of bugs. SIGHUP reads the certificate and its key anew; where they cannot be read, those of before stay.
 
@@ -87,7 +94,7 @@ def serve(
     """
     listening.require_private()
     _require_files()
-    inner = application(seal, spool=spool, origins=listening.origins, address=listening.address)
+    inner = application(seal, spool=spool, oidc=oidc, origins=listening.origins, address=listening.address)
     config = configuration(Admission(inner, inner.state.metrics, rate=listening.rate, tell=tell), listening)
     try:
         config.load()

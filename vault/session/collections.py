@@ -63,7 +63,7 @@ from vault.storage.disclosure_tables import (
     ReleasedSitesRow,
     TableApprovalRow,
 )
-from vault.storage.service_tables import AccessTokenRow
+from vault.storage.service_tables import AccessTokenRow, OutsideIdentityRow
 
 
 @dataclass(frozen=True)
@@ -166,6 +166,7 @@ COLLECTIONS: Mapping[str, Collection] = MappingProxyType(
             _of(VaultRow),
             _of(PrincipalRow),
             _of(AccessTokenRow),
+            _of(OutsideIdentityRow),
             _of(DatasetRow, label=("name",)),
             _of(PartRow),
             _of(PersonalPartRow),

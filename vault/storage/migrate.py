@@ -40,6 +40,7 @@ REVISIONS = {
         "0026",
         "0028",
         "0027",
+        "0030",
     ),
     "keys": ("0001", "0002"),
 }  # of each database, oldest first; a test compares with the scripts

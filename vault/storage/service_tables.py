@@ -46,3 +46,15 @@ class ReadTermsRow(Base):
     panel_id: Mapped[Id] = mapped_column(ForeignKey("panel.panel_id"))
     names: Mapped[Count]  # version of the key that made the pseudonyms
     sealed: Mapped[Sealed]  # dataset, panel, profile, duties, and the columns before once more; books branch
+
+
+class OutsideIdentityRow(Base):
+    """Identity with an OpenID provider, and the researcher that it is."""
+
+    __tablename__ = "outside_identity"
+
+    issuer: Mapped[Code] = mapped_column(primary_key=True)  # its address
+    subject: Mapped[Code] = mapped_column(primary_key=True)  # as the provider calls them
+    principal: Mapped[Code]
+    created: Mapped[Micros]
+    named_by: Mapped[Code]

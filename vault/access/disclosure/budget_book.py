@@ -28,6 +28,8 @@ def show(vault: UnlockedVault, code: str) -> list[DatasetBudgets]:
         InputError: ``project_unknown``, ``dataset_unknown``. IntegrityError: as ``budgets.of_project``.
     """
     with vault.trail.attempting(Action.BUDGET_SHOW, project=code):
+        if vault.person is not None:  # of the projects that name them alone
+            askable.visible_project(vault, code)
         project = projects.load(vault, code)
         held = [datasets.by_name(vault, name) for name in project.declaration.datasets]
         with vault.books.read() as tx:
@@ -38,10 +40,4 @@ def show(vault: UnlockedVault, code: str) -> list[DatasetBudgets]:
 
 def show_own(vault: UnlockedVault, code: str) -> list[DatasetBudgets]:
     """As ``show``, for a person whom a service serves, of a project that names them. Raises RefusedError ``refused``."""
-
-    def look() -> list[DatasetBudgets]:
-        with vault.trail.attempting(Action.BUDGET_SHOW, project=code):
-            askable.visible_project(vault, code)
-        return show(vault, code)
-
-    return told(vault, look)
+    return told(vault, lambda: show(vault, code))

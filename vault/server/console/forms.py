@@ -63,6 +63,11 @@ def set_session(request: Request, response: Response, value: str) -> None:
     response.set_cookie(_cookie(request), value, path="/", secure=secure, httponly=True, samesite="strict")
 
 
+def is_secure(request: Request) -> bool:
+    """True where cookies are for TLS alone: everywhere but on clear loopback."""
+    return not _is_clear(request)
+
+
 def forget_session(request: Request, response: Response) -> None:
     """Take the cookie back."""
     secure = not _is_clear(request)

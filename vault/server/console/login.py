@@ -27,6 +27,7 @@ from vault.server.console.visits import Console
 from vault.server.problems import BEGUN, HttpProblem, refused
 from vault.server.seal import Seal
 
+LOGIN = "/oidc/login"
 OWN_ROLES = (Role.STEWARD, Role.AUDITOR)
 AT_ONCE = 2  # unlocks under way: each takes the memory of Argon2
 QUEUE = 16  # attempts that wait for one; more are told 503 at once
@@ -68,7 +69,7 @@ class Doorkeeper:
 
 async def show(request: Request) -> Response:
     """The login page."""
-    return _page(MESSAGES.get(request.query_params.get("said", ""), ""))
+    return _page(request, MESSAGES.get(request.query_params.get("said", ""), ""))
 
 
 async def log_in(request: Request) -> Response:
@@ -80,7 +81,7 @@ async def log_in(request: Request) -> Response:
     doorkeeper: Doorkeeper = request.app.state.doorkeeper
     name, token = form.get("name", ""), form.get("access_token", "")
     if not doorkeeper.admits("" if token else name[:64]):
-        return _page("Too many attempts: wait a second, then try again.", 429, name=name)
+        return _page(request, "Too many attempts: wait a second, then try again.", 429, name=name)
     try:
         async with doorkeeper.turn():
             holder = await asyncio.to_thread(_holder, console.seal, name, token, form)
@@ -88,9 +89,9 @@ async def log_in(request: Request) -> Response:
         if isinstance(error, HttpProblem) and error.code == "logins_busy":
             raise
         if isinstance(error, HttpProblem) and error.code == "sealed":
-            return _page("The server holds no keys now. Researchers can log in once a steward has unsealed it.", 503)
+            return _page(request, "The server holds no keys now. Researchers can log in once a steward has unsealed it.", 503)
         await _at_step(request)
-        return _page(_FAILED, 403, name=name)
+        return _page(request, _FAILED, 403, name=name)
     earlier = forms.session_id(request)
     session_id = await asyncio.to_thread(console.sessions.begin, holder)
     if earlier:
@@ -165,5 +166,6 @@ async def _at_step(request: Request) -> None:
     await asyncio.sleep(APART - (time.monotonic() - begun) % APART)
 
 
-def _page(said: str, status: int = 200, *, name: str = "") -> Response:
-    return frame.html("login.html", status, title="Log in", said=said, failed=status != 200, name=name)
+def _page(request: Request, said: str, status: int = 200, *, name: str = "") -> Response:
+    provider = LOGIN if request.app.state.oidc is not None else ""
+    return frame.html("login.html", status, title="Log in", said=said, failed=status != 200, name=name, provider=provider)
