@@ -100,10 +100,11 @@ def open_measured(
 class OpenPanel:
     """A panel's view as it was settled on a cohort: the openers of its people's blocks in the order of the view, and no call.
 
-    ``names``: the people's, in this order; ``bits``: of the whole view.
+    ``names``: the ``people``'s, in this order; ``bits``: of the whole view.
     """
 
     names: tuple[Pseudonym, ...]
+    people: tuple[SubjectId, ...]
     source: SettledChoice
     sites: SettledSites
     bits: ToldBits
@@ -150,7 +151,7 @@ def settle_panel(
 
     made = _deidentified(vault, scope, limits, ordered, titles, members=decided.members, at_once=True, watch=watch)
     sites, view = made.settled(), made.view()
-    return OpenPanel(tuple(titles), found[0], sites, made.counted()), view
+    return OpenPanel(tuple(titles), tuple(ordered), found[0], sites, made.counted()), view
 
 
 def _deidentified(

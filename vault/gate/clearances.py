@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from vault.access import holdings, read_terms, release_names
+from vault.access import holdings, read_terms
 from vault.access.read_terms import ReadTerms
 from vault.access.scope import AccessScope, scope_of_view
 from vault.audit.actions import Action, Outcome
@@ -217,10 +217,8 @@ def _let_go(vault: UnlockedVault, marks: Marks) -> None:
 
 def _cleared(vault: UnlockedVault, scope: AccessScope, on: DecidedOn, panel: OpenPanel) -> Clearance:
     people = on.decided.permitted
-    under = release_names.naming(vault, scope.project, "")
-    own = dict(zip(release_names.names(vault, under, people), people, strict=True))
     token_of = vault.subject_keys.token_of_each(people)
-    tokens = [token_of[own[name]] for name in panel.names]
+    tokens = [token_of[one] for one in panel.people]
     panel_id = b"" if scope.panel is None else scope.panel.panel_id
     asked = {**scope.detail(), "profile": on.limits.rules.profile, "profile_sha256": on.limits.rules.sha256}
     terms = read_terms.of(scope, panel_id, names=on.names, asked=asked, obligations=on.decided.obligations.as_dict())

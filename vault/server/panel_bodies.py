@@ -9,11 +9,15 @@ import json
 from collections import OrderedDict
 from collections.abc import Mapping
 
+import numpy as np
+
 from vault.gate import PanelRead
+from vault.genotypes.codec.call_codes import ESCAPE, call_texts
 from vault.server.bodies import PanelSites, Site
 from vault.session.caches import Cache
 from vault.session.unlocked_vault import UnlockedVault
 from vault.views.variants import call_column
+from vault.views.view import View
 
 MOST_TABLES = 16  # of sites that are kept as text
 
@@ -23,22 +27,32 @@ _TABLES: Cache[OrderedDict[str, bytes]] = Cache(OrderedDict)
 def genotypes_body(vault: UnlockedVault, read: PanelRead, said: Mapping[str, object]) -> bytes:
     """JSON of ``bodies.Genotypes``. ``said``: its fields beside those of the read."""
     view = read.view
-    calls = ",".join(
-        f'{json.dumps(name)}:["' + '","'.join(call_column(view.codes, view.escapes, at).tolist()) + '"]'
-        if len(view.sites)
-        else f"{json.dumps(name)}:[]"
-        for at, name in enumerate(view.pseudonyms)
-    )
+    calls = b",".join(json.dumps(name).encode() + b":" + _calls(view, at) for at, name in enumerate(view.pseudonyms))
     rest = json.dumps({"entry": read.entry, "receipt": view.receipt, **said})
     head = f'{{"sites_id":"{read.sites_id}","sites":'.encode()
-    middle = f',"not_assayed":{json.dumps(view.not_assayed)},"calls":{{{calls}}},{rest[1:]}'.encode()
-    return head + _sites(vault, read) + middle
+    before = f',"not_assayed":{json.dumps(view.not_assayed)},"calls":{{'.encode()
+    return b"".join((head, _sites(vault, read), before, calls, f"}},{rest[1:]}".encode()))
 
 
 def sites_body(vault: UnlockedVault, read: PanelRead) -> bytes:
     """JSON of ``bodies.PanelSites``."""
     said = f'{{"sites_id":"{read.sites_id}","assembly":{json.dumps(read.view.assembly)},"sites":'
     return said.encode() + _sites(vault, read) + b"}"
+
+
+def _calls(view: View, column: int) -> bytes:
+    """One person's calls as a JSON list; diploid ones, which are nearly all, by a table of their bytes."""
+    codes = np.ascontiguousarray(view.codes[:, column])
+    if not len(codes):
+        return b"[]"
+    if _WIDE[codes].all() and not (view.escapes.sample == column).any():
+        return b"[" + _QUOTED[codes].tobytes()[:-1] + b"]"
+    return json.dumps(call_column(view.codes, view.escapes, column).tolist(), separators=(",", ":")).encode()
+
+
+_TEXTS = [text.decode() for text in call_texts()]
+_WIDE = np.array([len(text) == 3 and code != ESCAPE for code, text in enumerate(_TEXTS)])
+_QUOTED = np.array([f'"{text:.3}",'.ljust(6).encode() for text in _TEXTS], "S6").view("V6")  # of those that are wide
 
 
 def _sites(vault: UnlockedVault, read: PanelRead) -> bytes:
