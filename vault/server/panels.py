@@ -63,10 +63,11 @@ async def genotypes(request: Request, project: Code, panel: Code, asked: Genotyp
     """
     token = token_of(request)
     arrow, held, asker = _wants_arrow(request), held_of(request), ASKER.get()
-    if asked.pseudonyms is not None and asked.since is None and not arrow:
+    if asked.pseudonyms is not None and asked.since is None:
 
         def answered(own: UnlockedVault, read: PanelRead) -> Response:
-            return _in_json(own, _answer(own, project, panel, asked, read))
+            answer = _answer(own, project, panel, asked, read)
+            return _in_arrow(answer, with_sites=asked.sites) if arrow else _in_json(own, answer)
 
         quick = await quick_read(request, token, (project, asked.dataset, panel), asked.pseudonyms, answered)
         if quick is not None:
@@ -189,6 +190,12 @@ def _in_json(vault: UnlockedVault, answer: PanelAnswer) -> Response:
     said = {"cursor": answer.cursor, "drop": list(answer.drop), "whole": answer.whole}
     body = panel_bodies.genotypes_body(vault, answer.read, said)
     return Response(body, media_type="application/json", headers=_headers(answer))
+
+
+def _in_arrow(answer: PanelAnswer, *, with_sites: bool) -> Response:
+    """A few people's rows, whole."""
+    body = b"".join(_stream(answer, with_sites=with_sites))
+    return Response(body, media_type=arrow_answers.MEDIA_TYPE, headers=_headers(answer))
 
 
 def _stream(answer: PanelAnswer, *, with_sites: bool) -> Iterator[bytes]:
