@@ -129,8 +129,9 @@ def test_one_token_waits_a_few_times_and_more_is_told_so(server, panel):
     asked = {"dataset": "cohort", "since": cursor, "wait": "3"}
     with ThreadPoolExecutor(OF_ONE + 3) as pool:
         answers = list(pool.map(lambda _: server.client.get(path, params=asked), range(OF_ONE + 3)))
-    codes = sorted(one.status_code for one in answers)
-    assert codes == [200] * OF_ONE + [429] * 3
+    codes = [one.status_code for one in answers]
+    assert set(codes) == {200, 429}
+    assert codes.count(200) >= OF_ONE  # more where one came when another had its answer
     for one in answers:
         if one.status_code == 429:
             assert one.json()["code"] == "too_many_waiting"
@@ -149,7 +150,7 @@ def test_clients_that_go_away_give_their_places_back(server, panel):
     asked = {"dataset": "cohort", "since": cursor, "wait": "30"}
     headers = {"Authorization": f"Bearer {server.token}"}
     for _ in range(OF_ONE):
-        with pytest.raises(httpx.ReadTimeout):
+        with pytest.raises(httpx.TimeoutException):
             httpx.get(f"{server.url}/v1/projects/served/panels/pgx/changes", params=asked, headers=headers, timeout=1)
     for _ in range(60):
         if server.client.get("/v1/projects/served/panels/pgx/changes", params={**asked, "wait": "1"}).status_code == 200:
@@ -216,11 +217,13 @@ def test_whoever_waits_holds_no_thread(server):
         for c in clients:
             own = c.panel("served", dataset="cohort", name="pgx")
             cursor = own.genotypes().cursor
-            polls += [pool.submit(own.changes, cursor, wait=5) for _ in range(OF_ONE)]
-        time.sleep(1)
+            polls += [pool.submit(own.changes, cursor, wait=WAIT) for _ in range(OF_ONE)]
+        time.sleep(1)  # they wait: nothing that follows rests on how long
         assert server.client.get("/v1/projects").status_code == 200
-        assert not all(poll.done() for poll in polls)
-        assert all(poll.result(60).drop == () for poll in polls)
+        assert not any(poll.done() for poll in polls)
+        with opened(server.folder) as s:
+            recording.withdraw(s, "S01")
+        assert all(len(poll.result(60).drop) == 1 for poll in polls)
         for c in clients:
             c.close()
 
