@@ -113,6 +113,7 @@ def application(
 
     app.openapi = openapi  # type: ignore[method-assign] # how FastAPI lets a description be completed
     app.state.seal, app.state.attempts, app.state.metrics, app.state.health = seal, asyncio.Lock(), Metrics(), Health(seal)
+    app.state.unsealing = set()
     app.state.extracts, app.state.downloads = extracts, downloads
     app.state.watch, app.state.held = HeadWatch(seal), HeldViews()
     app.state.streaming = streaming

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import base64
 import binascii
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import Literal
 
 from fastapi import APIRouter, Request
@@ -78,8 +80,7 @@ async def unseal(request: Request, asked: Unsealing) -> Response:
     _require_private(request)
     seal: Seal = request.app.state.seal
     factor = _factor(asked)
-    async with request.app.state.attempts:
-        await asyncio.sleep(_ATTEMPTS_APART)
+    async with _attempt(request):
         await asyncio.to_thread(seal.unseal, factor)
     return Response(status_code=204)
 
@@ -90,12 +91,27 @@ async def seal_now(request: Request, asked: Unsealing) -> Response:
     _require_private(request)
     seal: Seal = request.app.state.seal
     factor = _factor(asked)
-    async with request.app.state.attempts:
-        await asyncio.sleep(_ATTEMPTS_APART)
+    async with _attempt(request):
         if not await asyncio.to_thread(seal.opens, factor):
             raise HttpProblem(403, "cannot_unlock", "this does not open the service's slot")
         await asyncio.to_thread(seal.seal)
     return Response(status_code=204)
+
+
+@asynccontextmanager
+async def _attempt(request: Request) -> AsyncIterator[None]:
+    """One attempt at a time, a second apart; one address has one of them waiting. Raises HttpProblem 429."""
+    waiting: set[str] = request.app.state.unsealing
+    source = request.scope["state"].get(SOURCE, "")
+    if source in waiting:
+        raise HttpProblem(429, "too_many_requests", "one attempt at a time", {"Retry-After": "2"})
+    waiting.add(source)
+    try:
+        async with request.app.state.attempts:
+            await asyncio.sleep(_ATTEMPTS_APART)
+            yield
+    finally:
+        waiting.discard(source)
 
 
 async def _health(request: Request) -> HealthBody:

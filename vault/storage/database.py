@@ -15,7 +15,6 @@ import stat
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -26,11 +25,11 @@ from sqlalchemy.orm import Session
 
 from vault.errors import InputError, IntegrityError, UnavailableError
 from vault.storage.driver_errors import wrapped
+from vault.storage.patience import BUSY_MILLISECONDS, Patience
 
 SQLITE_FIXED = (3, 51, 3)  # first release without the WAL-reset bug, which loses commits silently
 WRITER_CACHE_KIB = 65_536  # pages that an import touches in random order stay in memory, not in the log again and again
 WAL_PAGES = 4_000  # a page that many commits write is folded into the file once; one table of the log's index finds up to 4,062
-BUSY_MILLISECONDS = 30_000  # as long as the slowest writer (an import's final transaction) may hold the lock
 CONNECT_SECONDS = 10  # to a PostgreSQL server, unless its URL says otherwise
 WRITER_LOCK = 0x67656E6F  # any constant: the advisory lock all writers of one PostgreSQL database share
 
@@ -50,18 +49,6 @@ _LOOKED_OVER = "genovault-schema"  # in a connection's info: the number of the s
 
 Transaction = Session
 """An SQL transaction, as ``Database.read`` and ``Database.write`` yield it."""
-
-
-@dataclass
-class Patience:
-    """Seconds that a writer waits for others, in this process and elsewhere; whoever answers somebody who waits sets fewer."""
-
-    seconds: float = BUSY_MILLISECONDS / 1000
-
-    @property
-    def pragma(self) -> str:
-        """SQLite's statement for it."""
-        return f"PRAGMA busy_timeout={int(self.seconds * 1000)}"
 
 
 class Database:
@@ -87,22 +74,29 @@ class Database:
 
         Raises UnavailableError("database_unavailable") when it cannot start or its commit's outcome is unknown.
         """
-        if not self._turn.acquire(timeout=self.patience.seconds):
+        if not self._turn.acquire(timeout=self.patience.left):
+            self.patience.tire()
             raise UnavailableError("database_unavailable", "another writer of the database did not end in time", hint="try again")
         try:
             with wrapped(), Transaction(self._writer, expire_on_commit=False) as tx, tx.begin():
-                tx.connection()  # BEGIN IMMEDIATE now, not with the first statement
-                if self.dialect == "postgresql":
-                    tx.execute(
-                        text("SET TRANSACTION ISOLATION LEVEL READ COMMITTED")
-                    )  # else the lock would not renew the snapshot
-                    tx.execute(text("SET LOCAL synchronous_commit = on"))
-                    if self.patience != Patience():
-                        tx.execute(text(f"SET LOCAL lock_timeout = {int(self.patience.seconds * 1000)}"))
-                    tx.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": WRITER_LOCK})
+                try:
+                    self._take_turn(tx)
+                except Exception:
+                    self.patience.tire()
+                    raise
+                self.patience.rest()
                 yield tx
         finally:
             self._turn.release()
+
+    def _take_turn(self, tx: Transaction) -> None:
+        tx.connection()  # BEGIN IMMEDIATE now, not with the first statement
+        if self.dialect == "postgresql":
+            tx.execute(text("SET TRANSACTION ISOLATION LEVEL READ COMMITTED"))  # else the lock would not renew the snapshot
+            tx.execute(text("SET LOCAL synchronous_commit = on"))
+            if not self.patience.usual:
+                tx.execute(text(f"SET LOCAL lock_timeout = {int(self.patience.left * 1000)}"))
+            tx.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": WRITER_LOCK})
 
     @contextmanager
     def read(self) -> Iterator[Transaction]:
@@ -147,7 +141,8 @@ class Database:
             return
         with wrapped(), self._writer.connect() as connection:
             raw = connection.connection.dbapi_connection
-            raw.execute(self.patience.pragma)  # type: ignore[union-attr]
+            if not self.patience.usual:
+                raw.execute(self.patience.pragma)  # type: ignore[union-attr]
             busy = raw.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]  # type: ignore[union-attr]
         if busy:
             raise UnavailableError(
@@ -294,7 +289,7 @@ def _sqlite(url: URL, *, writer: bool, patience: Patience | None = None) -> Engi
 
     @event.listens_for(engine, "begin")
     def begin(connection: Any) -> None:
-        if patience not in (None, Patience()):
+        if patience is not None and not patience.usual:
             connection.exec_driver_sql(patience.pragma)
         connection.exec_driver_sql("BEGIN IMMEDIATE" if writer else "BEGIN")
 
