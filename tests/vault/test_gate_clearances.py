@@ -13,7 +13,7 @@ from tests.support import vaults
 from tests.support.consent_work import Clock
 from tests.support.vaults import FACTOR, opened, verified
 from vault import gate
-from vault.access import projects
+from vault.access import holdings, projects
 from vault.access.disclosure import released_sites
 from vault.audit.entry import decode_leaf
 from vault.consent import recording
@@ -257,3 +257,19 @@ def test_somebody_who_withdraws_between_clearance_and_commit_is_not_read(folder,
     assert (caught.value.code, s.trail.log.size()) == ("clearance_stale", size)
     assert gate.cleared_read(s, **PANEL) is None
     assert len(gate.read_panel(s, **PANEL).view.pseudonyms) == len(whole.view.pseudonyms) - 1
+
+
+def test_people_who_are_read_one_by_one_are_each_in_the_holding_once(s):
+    names = gate.read_panel(s, **PANEL, pseudonyms=["demo-nobody"])
+    assert holdings.list_all(s) == []
+    clearance = clearances.cached(s, **PANEL)
+    for name in clearance.panel.names * 2:
+        gate.read_panel(s, **PANEL, pseudonyms=[name])
+    (held,) = holdings.list_all(s)
+    assert len(held.sets) == len(clearance.panel.names)
+    assert holdings.people_in(s, held) == set(clearance.tokens)
+    clearance.guard.dropped = True
+    gate.read_panel(s, **PANEL)
+    assert holdings.list_all(s) == [held]  # whom another clearance finds there already brings nothing new
+    assert holdings.faults(s) == []
+    assert names.view.pseudonyms == ()

@@ -107,7 +107,7 @@ def list_all(vault: UnlockedVault) -> list[Holding]:
 
 def people_in(vault: UnlockedVault, holding: Holding) -> set[AuditToken]:
     """Audit tokens of everybody in a holding. Raises IntegrityError ``audit_set_altered``."""
-    return {token for _, digest in holding.sets for token in vault.trail.log.subjects_of(digest)}
+    return vault.trail.log.everybody_in([digest for _, digest in holding.sets])
 
 
 def panel_of(tx: Transaction, asked: Mapping[str, object]) -> bytes | None:

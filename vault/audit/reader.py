@@ -6,7 +6,7 @@ leaf N - ``base`` of its log (``docs/formats/audit.md`` §7).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,7 +20,7 @@ from vault.audit.merkle import inclusion_proof, leaf_hash, verify_inclusion
 from vault.audit.note import Checkpoint
 from vault.audit.receipt import Receipt
 from vault.audit.subject_index import entries_naming, entries_without_set
-from vault.audit.subject_sets import NamedAlike, most_named, tokens_of_set
+from vault.audit.subject_sets import NamedAlike, members_of_sets, most_named, tokens_of_set
 from vault.audit.tiles import StoredTree
 from vault.crypto.secret import Secret
 from vault.errors import InputError, IntegrityError, UnavailableError
@@ -263,6 +263,15 @@ class LogReader:
     def set_of(self, tokens: Sequence[AuditToken]) -> bytes:
         """Digest of a set of people as entries name it, 32 bytes, stored or not."""
         return set_digest(sorted(set(tokens)), self._set_salt)
+
+    def everybody_in(self, digests: Collection[bytes]) -> set[AuditToken]:
+        """Audit tokens of everybody in any of the sets with these digests. Raises IntegrityError (``audit_set_altered``)."""
+        wanted = set(digests)
+        with self.database.read() as tx:
+            found = members_of_sets(tx, wanted)
+        if found.keys() != wanted or any(set_digest(tokens, self._set_salt) != digest for digest, tokens in found.items()):
+            raise IntegrityError("audit_set_altered", "a stored set of subjects is not the one that the log names")
+        return {token for tokens in found.values() for token in tokens}
 
     def subjects_of(self, digest: bytes, *, entry: int | None = None) -> list[AuditToken]:
         """Audit tokens of the set with this digest, sorted. ``entry``: number of an entry that names it, which makes the lookup fast.

@@ -23,6 +23,7 @@ from vault.storage.compiled_statements import Statement
 from vault.storage.database import Transaction
 from vault.storage.stored_types import largest
 
+SETS_AT_ONCE = 500  # whose members are asked for together
 _LAST = Statement(
     select(
         select(largest(AuditSetRow.set_id)).scalar_subquery().label("set"),
@@ -73,6 +74,24 @@ def tokens_of_set(tx: Transaction, digest: bytes, entry: int | None = None) -> l
         .where(AuditSetTokenRow.set_id == set_id)
     )
     return sorted(AuditToken(token) for token in tx.scalars(members))
+
+
+def members_of_sets(tx: Transaction, digests: Iterable[bytes]) -> dict[bytes, list[AuditToken]]:
+    """Stored members of each of some sets, sorted; sets that are not stored are left out. All sets are gone through once."""
+    wanted = set(digests)
+    rows = tx.execute(select(AuditSetRow.set_id, AuditSetRow.digest)) if wanted else ()
+    digest_of = {set_id: digest for set_id, digest in rows if digest in wanted}
+    found: dict[bytes, list[AuditToken]] = {digest: [] for digest in digest_of.values()}
+    numbers = sorted(digest_of)
+    for first in range(0, len(numbers), SETS_AT_ONCE):
+        members = (
+            select(AuditSetTokenRow.set_id, AuditTokenRow.token)
+            .join(AuditTokenRow, AuditTokenRow.token_id == AuditSetTokenRow.token_id)
+            .where(AuditSetTokenRow.set_id.in_(numbers[first : first + SETS_AT_ONCE]))
+        )
+        for set_id, token in tx.execute(members):
+            found[digest_of[set_id]].append(AuditToken(token))
+    return {digest: sorted(tokens) for digest, tokens in found.items()}
 
 
 @dataclass(frozen=True)

@@ -235,5 +235,5 @@ def _held(vault: UnlockedVault, terms: ReadTerms, tokens: Sequence[AuditToken]) 
     with vault.books.read() as tx:
         own = {"project_id": terms.project_id, "holder": vault.principal, "panel_id": terms.panel_id, "names": terms.names}
         sets = holdings.sets_of(tx, **own)  # type: ignore[arg-type]
-    known = {token for digest in sets for token in vault.trail.log.subjects_of(digest)}
+    known = vault.trail.log.everybody_in(sets)
     return {at for at, token in enumerate(tokens) if token in known}
