@@ -226,14 +226,15 @@ def _cleared(vault: UnlockedVault, scope: AccessScope, on: DecidedOn, panel: Ope
     sites = sites_digest(panel.sites.sites, panel.sites.assembly)
     rows = rows_digest(vault, scope, on.decided, on.limits)
     found = Clearance(scope, on, panel, sites, guard, terms, tokens, on.people, rows)
-    found.held = _held(vault, terms, tokens)
+    found.kept, found.held = _held(vault, terms, tokens)
     return found
 
 
-def _held(vault: UnlockedVault, terms: ReadTerms, tokens: Sequence[AuditToken]) -> set[int]:
-    """Columns of those whom the principal's holding has already."""
+def _held(vault: UnlockedVault, terms: ReadTerms, tokens: Sequence[AuditToken]) -> tuple[bool, set[int]]:
+    """Whether the terms are in the books already, and columns of those whom the principal's holding has."""
     with vault.books.read() as tx:
         own = {"project_id": terms.project_id, "holder": vault.principal, "panel_id": terms.panel_id, "names": terms.names}
         sets = holdings.sets_of(tx, **own)  # type: ignore[arg-type]
+        kept = bool(read_terms.by_ids(tx, vault, [terms.terms_id]))
     known = vault.trail.log.everybody_in(sets)
-    return {at for at, token in enumerate(tokens) if token in known}
+    return kept, {at for at, token in enumerate(tokens) if token in known}
