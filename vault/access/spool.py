@@ -176,9 +176,9 @@ def stale(spool: Path, now: datetime) -> list[str]:
     return [path.name.removesuffix(_NOTE) for path in _paths(spool) if path.name.endswith(_NOTE) and _age(path, now) > KEPT]
 
 
-def leavings(spool: Path, now: datetime) -> list[Path]:
-    """Folders whose removal a killed process began, and those in the making whose end is nobody's any more."""
-    return [path for path in _paths(spool) if path.name.startswith(PREFIX) and path.is_dir() and _age(path, now) > KEPT]
+def in_the_making(spool: Path) -> list[Path]:
+    """Folders in the making, and those whose removal was begun."""
+    return [path for path in _paths(spool) if path.name.startswith(PREFIX) and path.is_dir() and not path.is_symlink()]
 
 
 def _paths(spool: Path) -> list[Path]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import suppress
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -45,8 +46,11 @@ class HandedOut:
             raise _ended()
         self._decided[release.release_id] = basis, now
 
-    def sweep(self, vault: UnlockedVault, folder: Path) -> int:
-        """Remove from a spool what may not be handed out any more, and notes that nobody needs; how many releases."""
+    def sweep(self, vault: UnlockedVault, folder: Path, *, is_idle: Callable[[], bool] = lambda: False) -> int:
+        """Remove from a spool what may not be handed out any more, and notes that nobody needs; how many releases.
+
+        ``is_idle``: True while nothing is being made here: then a folder in the making that no record names was left by a process that was killed.
+        """
         found = 0
         for release_id in spool.kept(folder):
             try:
@@ -61,8 +65,12 @@ class HandedOut:
         now = vault.clock()
         for release_id in spool.stale(folder, now):
             spool.forget(folder, release_id)
-        for path in spool.leavings(folder, now):
-            discard_staged(path)
+        making = spool.in_the_making(folder)
+        if is_idle():
+            named = {one.content.staged for one in releases.unfinished(vault)}
+            for path in making:
+                if str(path) not in named:
+                    discard_staged(path)
         return found
 
 

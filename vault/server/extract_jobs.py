@@ -86,7 +86,7 @@ class ExtractJobs:
     def sweep(self) -> None:
         """Remove what may not be handed out any more; nothing while the server is sealed or a store does not answer."""
         with suppress(HttpProblem, GenovaultError):
-            self.handed_out.sweep(self._seal.holds(), self.folder)
+            self.handed_out.sweep(self._seal.holds(), self.folder, is_idle=lambda: not self.live)
 
     def close(self) -> None:
         """Stop what is being made, which leaves nothing behind but an entry, and what waits."""

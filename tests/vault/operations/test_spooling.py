@@ -132,6 +132,16 @@ def test_a_folder_without_a_record_and_old_notes_are_removed(vault):
         assert [path.name for path in folder.iterdir()] == ["mine"]
 
 
+def test_what_a_killed_process_had_begun_is_removed_while_nothing_is_made(vault):
+    with opened(vault) as s:
+        folder, release = made(s)
+        (folder / ".genovault-0123456789abcdef").mkdir(mode=0o700)
+        HandedOut().sweep(s, folder, is_idle=lambda: False)
+        assert len(list(folder.iterdir())) == 2
+        HandedOut().sweep(s, folder, is_idle=lambda: True)
+        assert [path.name for path in folder.iterdir()] == [release.release_id]
+
+
 def test_a_spool_that_others_may_read_is_not_used(tmp_path):
     (tmp_path / "open").mkdir(mode=0o755)
     (tmp_path / "link").symlink_to(tmp_path)
