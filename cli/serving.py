@@ -84,6 +84,6 @@ def serve(
     seal = Seal(folder, context.principal)
     if not start_sealed:
         seal.unseal(context.factor())
-    context.output.warn(f"serving on {unix or listen}{', sealed' if start_sealed else ''}")
-    listen_on(seal, where, spool=spool, oidc=provider, tell=tell_unseen)
+    served = f"serving on {unix or listen}{', sealed' if start_sealed else ''}"
+    listen_on(seal, where, spool=spool, oidc=provider, tell=tell_unseen, begun=lambda: context.output.warn(served))
     context.output.document({"served": True})

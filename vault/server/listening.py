@@ -58,7 +58,9 @@ class Listening:
             UsageError: ``tls_needed``; ``tls_incomplete``: a certificate without its key, or a CA for clients without TLS.
         """
         if (self.tls_cert is None) != (self.tls_key is None) or (self.client_ca is not None and self.tls_cert is None):
-            raise UsageError("tls_incomplete", "TLS needs a certificate and its key; a CA for clients needs both")
+            raise UsageError(
+                "tls_incomplete", "TLS needs a certificate and its key; a CA for clients needs both", hint="--tls-cert, --tls-key"
+            )
         if self.unix is None and self.tls_cert is None and not _is_loopback(self.host):
             raise UsageError(
                 "tls_needed",
@@ -82,11 +84,12 @@ def serve(
     spool: Path | None = None,
     oidc: OidcLogin | None = None,
     tell: Callable[[BaseException], None] = lambda _: None,
+    begun: Callable[[], None] = lambda: None,
 ) -> None:
     """Serve until the process is told to end; answers that were begun are finished, for half a minute at most. ``spool`` and ``oidc`` as of
     ``application``.
 
-    ``tell`` is told of bugs. SIGHUP reads the certificate and its key anew; where they cannot be read, those of before stay.
+    ``tell`` is told of bugs, ``begun`` is called once the address is the server's. SIGHUP reads the certificate and its key anew; where they cannot be read, those of before stay.
 
     Raises:
         UsageError: as ``require_private``. UnavailableError: ``files_limited``; ``address_taken``; as ``spool.prepare``. InputError:
@@ -102,6 +105,7 @@ def serve(
         raise InputError("certificate_unreadable", "the certificate, its key or the CA cannot be read as PEM") from None
     try:
         sockets = [_own_socket(listening.unix)] if listening.unix else connections.listeners(listening.host, listening.port)
+        begun()
         with suppress(
             KeyboardInterrupt
         ):  # uvicorn raises the signal again by which the process was told to end, when everything has ended
