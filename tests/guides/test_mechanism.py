@@ -102,7 +102,8 @@ def test_what_counts_as_the_same(expected, printed, same):
 
 
 def test_every_page_that_shows_somebody_at_work_is_run():
-    tests = "".join(path.read_text() for path in (ROOT / "tests" / "guides").glob("test_*.py"))
+    rooms = (ROOT / "tests" / "guides", ROOT / "tests" / "conformance")  # the latter: pages that other people's clients run
+    tests = "".join(path.read_text() for room in rooms for path in room.glob("test_*.py"))
     made = "".join(path.read_text() for path in (ROOT / "examples").glob("*.py"))  # prints its page on public data of 40 MB
     untried = [page.name for page in pages_with_sessions() if f'"{page.name}"' not in tests and f"docs/{page.name}" not in made]
     assert untried == []
