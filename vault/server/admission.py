@@ -8,9 +8,11 @@ import time
 from collections import Counter
 from collections.abc import Callable
 
+from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from vault.server.boundary import dressed
+from vault.server.console.forms import session_id
 from vault.server.heads import require_plain
 from vault.server.htsget_answers import response_at
 from vault.server.limits import ASKER, Buckets
@@ -26,6 +28,7 @@ HEALTH_RATE = 50.0  # requests a second for the server's own routes, from whomev
 OWED = {401: 20.0, 403: 5.0, 404: 5.0}
 """What an answer costs beyond the one request: guessing tokens and names is slower than asking what may be asked."""
 
+CONSOLE = "/console"  # addresses at which a session counts, and no token
 SOURCE = "source"  # of a request's state: where its connection comes from; empty: this machine
 BUG = "this answer failed"
 
@@ -98,10 +101,16 @@ class Admission:
 
 
 def token_key(scope: Scope) -> str:
-    """Digest of the whole Authorization header, or of the cookies; "" without. Whoever does not know a token's secret cannot use up its bucket."""
-    given = {name.lower(): value for name, value in scope["headers"]}
-    shown = given.get(b"authorization", given.get(b"cookie"))
-    return "" if shown is None else hashlib.sha256(shown).hexdigest()[:32]
+    """Digest of the token in the Authorization header, of the console's session, or "" without; one token or session has one, however it is spelled.
+
+    Whoever does not know a token's secret cannot use up its bucket.
+    """
+    given = {name.lower(): value.decode("latin-1") for name, value in scope["headers"]}
+    if scope["path"].startswith(CONSOLE):
+        kind, shown = "session", session_id(Request(scope)) if b"cookie" in given else ""
+    else:
+        kind, _, shown = given.get(b"authorization", "").partition(" ")
+    return hashlib.sha256(f"{kind.lower()} {shown.strip()}".encode()).hexdigest()[:32] if shown.strip() else ""
 
 
 def _too_many(title: str, wait: float, limit: int, left: int) -> HttpProblem:

@@ -20,7 +20,7 @@ from vault.extracts.genotype_files import FileChoice
 from vault.server.bearers import admitted, token_of
 from vault.server.bodies import PLAIN
 from vault.server.extract_jobs import ExtractJobs
-from vault.server.problems import HttpProblem, sealed
+from vault.server.problems import HttpProblem
 from vault.server.release_bodies import ExtractAsked, ReleaseBody, ReleasesBody, release_body
 from vault.server.seal import seal_of
 from vault.server.spooled_files import Downloads, SpooledFile, asked_range, etag_of, head, not_modified
@@ -113,15 +113,15 @@ async def sent(request: Request, token: str, release_id: str, name: str) -> Resp
             asked = asked_range(request.headers, found)
             if request.method == "HEAD":
                 return Response(None, *head(found, None))
-            downloads.enter()
+            downloads.enter(who.accessor)
             try:
                 if not downloads.continues(who.accessor, release_id, name, first=asked[0] if asked else 0):
                     own_releases.begin_download(own, release, name)
-
+                    downloads.begun(who.accessor, release_id, name)
                 again = partial(_require_again, vault, who, jobs, release)
-                answer = SpooledFile(handle, found, asked, downloads, again)
+                answer = SpooledFile(handle, found, asked, downloads, again, accessor=who.accessor)
             except BaseException:
-                downloads.leave()
+                downloads.leave(who.accessor)
                 raise
             handle = -1
             return answer
@@ -156,9 +156,8 @@ def _opened(
 
 
 def _require_again(vault: UnlockedVault, who: Authenticated, jobs: ExtractJobs, release: Release) -> None:
-    """Look again at a download that is being sent. Raises RefusedError, HttpProblem 503."""
-    if jobs.is_sealed:
-        raise sealed()
+    """Look again at a download that is being sent. Raises RefusedError, UnavailableError; HttpProblem 503 ``sealed``."""
+    jobs.require_standing()
     with vault.books.read() as tx:
         access_tokens.holder(vault, tx, who.accessor)
     jobs.handed_out.require(vault, release)

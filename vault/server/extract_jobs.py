@@ -46,10 +46,9 @@ class ExtractJobs:
         self._ending = threading.Event()
         self._pool = ThreadPoolExecutor(AT_ONCE, thread_name_prefix="extract")
 
-    @property
-    def is_sealed(self) -> bool:
-        """True while the server holds no keys."""
-        return self._seal.is_sealed
+    def require_standing(self) -> None:
+        """Raises HttpProblem 503 ``sealed``: the server holds no keys, or its slot is gone; GenovaultError: the books cannot be read."""
+        self._seal.standing()
 
     @property
     def live(self) -> frozenset[str]:
@@ -86,7 +85,7 @@ class ExtractJobs:
     def sweep(self) -> None:
         """Remove what may not be handed out any more; nothing while the server is sealed or a store does not answer."""
         with suppress(HttpProblem, GenovaultError):
-            self.handed_out.sweep(self._seal.holds(), self.folder, is_idle=lambda: not self.live)
+            self.handed_out.sweep(self._seal.standing(), self.folder, is_idle=lambda: not self.live)
 
     def close(self) -> None:
         """Stop what is being made, which leaves nothing behind but an entry, and what waits."""
@@ -112,7 +111,7 @@ class ExtractJobs:
                 del self._jobs[job.release_id]
 
     def _extract(self, job: ExtractJob) -> None:
-        vault = self._seal.holds()
+        vault = self._seal.standing()
         with vault.books.read() as tx:
             access_tokens.holder(vault, tx, job.asker.accessor)
         gate.extract(

@@ -10,7 +10,7 @@ from starlette.types import Scope
 from vault.server.problems import HttpProblem
 
 MOST_HEADERS = 64
-ONCE = (b"host", b"authorization", b"content-type", b"content-length", b"transfer-encoding", b"origin")
+ONCE = (b"host", b"authorization", b"content-type", b"content-length", b"transfer-encoding", b"origin", b"cookie")
 """Headers that mean something to us: a second one would be read by one program and not by the next."""
 
 _PATH = re.compile(rb"/|(/([A-Za-z0-9._~!$&'()*+,;=:@-]|%[0-9A-Fa-f]{2})+)+/?")

@@ -139,4 +139,4 @@ def describe(document: MutableMapping[str, Any]) -> None:
             for status in _UNDESCRIBED:
                 operation["responses"].pop(status, None)
             if path.startswith("/blocks/"):
-                operation["responses"]["200"]["content"].pop(HtsgetJson.media_type)
+                operation["responses"]["200"]["content"].pop(HtsgetJson.media_type, None)  # it is completed at each question

@@ -53,11 +53,11 @@ def holder(seal: Seal, subject: Subject, wanted: str) -> ActedFor:
     """How whoever has this identity reaches the vault, within one of their projects: ``wanted``, else the first. Both are looked up at every request.
 
     Raises:
-        RefusedError: ``token_refused``: also where no project names them, or not this one; as ``Seal.holds``.
+        RefusedError: ``token_refused``: also where no project names them, or not this one; as ``Seal.standing``.
     """
 
     def act() -> Reach:
-        vault = seal.holds()
+        vault = seal.standing()
         own = vault.acting(outside_identities.holder(vault, subject.issuer, subject.subject))
         codes = [one.code for one in askable.visible_projects(own)]
         if not codes or wanted not in ("", *codes):
@@ -90,7 +90,7 @@ async def _finish(request: Request) -> Response:
     binder = request.cookies.get(_name(secure), "")
 
     def enter() -> str:
-        back = door.login.finish(console.seal.holds(), query, binder)
+        back = door.login.finish(console.seal.standing(), query, binder)
         return console.sessions.begin(holder(console.seal, back.subject, back.project))
 
     try:

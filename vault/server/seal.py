@@ -120,9 +120,9 @@ class Seal:
         Raises:
             HttpProblem: 503 ``busy``; as ``holds``. As ``work``.
         """
-        vault = self.holds()
+        self.holds()
         try:
-            return await self._turns.run(lambda: self._deferring(vault, work), patience=PATIENCE)
+            return await self._turns.run(lambda: self._deferring(work), patience=PATIENCE)
         except TimeoutError:
             raise busy() from None
         except DeferredRefusalError as refusal:
@@ -134,10 +134,10 @@ class Seal:
         """Requests that wait for a thread."""
         return self._turns.waiting
 
-    def _deferring(self, vault: UnlockedVault, work: Callable[[UnlockedVault], T]) -> T:
+    def _deferring(self, work: Callable[[UnlockedVault], T]) -> T:
         before = DEFERRED.set(True)
         try:
-            return self._standing(vault, work)
+            return work(self.standing())
         except UnavailableError as error:
             if error.code in UNKNOWN_COMMIT:
                 self.failed = time.monotonic()
@@ -145,7 +145,13 @@ class Seal:
         finally:
             DEFERRED.reset(before)
 
-    def _standing(self, vault: UnlockedVault, work: Callable[[UnlockedVault], T]) -> T:
+    def standing(self) -> UnlockedVault:
+        """The unlocked vault, whose slot stands in the newest keystore; for threads. One whose slot is gone is sealed.
+
+        Raises:
+            HttpProblem: 503 ``sealed``. GenovaultError: the books cannot be read.
+        """
+        vault = self.holds()
         try:
             state = vault.books.state()
             if state is None or state != self._stood:
@@ -157,7 +163,7 @@ class Seal:
                 self.seal()
                 raise sealed() from None
             raise
-        return work(vault)
+        return vault
 
     def close(self) -> None:
         """Seal, and end the threads."""

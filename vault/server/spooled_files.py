@@ -11,6 +11,7 @@ import os
 import re
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -25,6 +26,7 @@ PIECE = 256 << 10  # bytes read and sent at a time
 LOOKED_AT_AGAIN = 8 << 20  # bytes sent before token, request and people are looked at again
 STALLED_SECONDS = 60.0  # without a piece being taken: the connection is closed
 AT_ONCE = 64  # downloads; more are told 503
+OF_ONE = 16  # of them of one token
 ONE_DOWNLOAD = 15 * 60.0  # seconds in which ranges behind the first continue a download that was logged
 
 _RANGE = re.compile(r"bytes=([0-9]{0,18})-([0-9]{0,18})")
@@ -37,7 +39,7 @@ class Downloads:
     def __init__(self) -> None:
         self.pool = ThreadPoolExecutor(4, thread_name_prefix="spool")
         self._begun: dict[tuple[str, str, str], float] = {}
-        self._running = 0
+        self._running: Counter[str] = Counter()
         self._counting = threading.Lock()
 
     def continues(self, accessor: str, release_id: str, name: str, *, first: int) -> bool:
@@ -46,20 +48,30 @@ class Downloads:
         with self._counting:
             self._begun = {one: at for one, at in self._begun.items() if now - at < ONE_DOWNLOAD}
             known = first > 0 and key in self._begun
-            self._begun[key] = now
+            if known:
+                self._begun[key] = now
         return known
 
-    def enter(self) -> None:
-        """Count a download. Raises HttpProblem 503."""
+    def begun(self, accessor: str, release_id: str, name: str) -> None:
+        """Remember a download whose entry is written; before, nothing continues it."""
         with self._counting:
-            if self._running >= AT_ONCE:
-                raise HttpProblem(503, "downloads_busy", "too many downloads at a time", {"Retry-After": "5"})
-            self._running += 1
+            self._begun[(accessor, release_id, name)] = time.monotonic()
 
-    def leave(self) -> None:
+    def enter(self, accessor: str) -> None:
+        """Count a download of a token. Raises HttpProblem 429, 503 ``downloads_busy``."""
+        with self._counting:
+            if self._running.total() >= AT_ONCE:
+                raise HttpProblem(503, "downloads_busy", "too many downloads at a time", {"Retry-After": "5"})
+            if self._running[accessor] >= OF_ONE:
+                raise HttpProblem(429, "downloads_busy", f"one token has {OF_ONE} downloads at most", {"Retry-After": "5"})
+            self._running[accessor] += 1
+
+    def leave(self, accessor: str) -> None:
         """Count it no more."""
         with self._counting:
-            self._running -= 1
+            self._running[accessor] -= 1
+            if not self._running[accessor]:
+                del self._running[accessor]
 
     def close(self) -> None:
         """End the threads."""
@@ -118,15 +130,24 @@ def head(file: KeptFile, asked: tuple[int, int] | None) -> tuple[int, dict[str, 
 
 
 class SpooledFile(Response):
-    """Bytes of an open file, which it closes. ``again``: raises where no more may be sent; called in a thread every ``LOOKED_AT_AGAIN`` bytes."""
+    """Bytes of an open file, which it closes, for a token that has entered ``downloads``. ``again``: raises where no more may be sent; called in a
+    thread every ``LOOKED_AT_AGAIN`` bytes.
+    """
 
     def __init__(
-        self, handle: int, file: KeptFile, asked: tuple[int, int] | None, downloads: Downloads, again: Callable[[], Any]
+        self,
+        handle: int,
+        file: KeptFile,
+        asked: tuple[int, int] | None,
+        downloads: Downloads,
+        again: Callable[[], Any],
+        *,
+        accessor: str,
     ) -> None:
         status, headers = head(file, asked)
         super().__init__(None, status, None)
         self.raw_headers = [(name.lower().encode(), value.encode("latin-1")) for name, value in headers.items()]
-        self._handle, self._downloads, self._again = handle, downloads, again
+        self._handle, self._downloads, self._again, self._accessor = handle, downloads, again, accessor
         self._begin, self._end = asked or (0, file.bytes - 1)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG002 - ASGI's
@@ -138,7 +159,7 @@ class SpooledFile(Response):
         finally:
             gone.cancel()
             os.close(self._handle)
-            self._downloads.leave()
+            self._downloads.leave(self._accessor)
 
     async def _body(self, send: Send, gone: asyncio.Task[None]) -> None:
         loop, at, unseen = asyncio.get_running_loop(), self._begin, 0

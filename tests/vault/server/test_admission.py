@@ -73,9 +73,26 @@ def test_a_token_has_its_rate_and_another_s_is_its_own():
 
 
 def test_who_knows_an_accessor_alone_uses_up_nobody_s_bucket():
-    guessed = {"headers": [(b"authorization", b"Bearer gvt_ABCDEFGHIJ_guess")]}
-    own = {"headers": [(b"authorization", b"Bearer gvt_ABCDEFGHIJ_secret")]}
+    guessed = {"path": "/", "headers": [(b"authorization", b"Bearer gvt_ABCDEFGHIJ_guess")]}
+    own = {"path": "/", "headers": [(b"authorization", b"Bearer gvt_ABCDEFGHIJ_secret")]}
     assert token_key(guessed) != token_key(own)
+
+
+def test_a_token_has_one_bucket_however_it_is_spelled():
+    def key(*headers, path="/v1/projects"):
+        scope = {"type": "http", "path": path, "scheme": "http", "client": ("127.0.0.1", 1), "server": ("h", 80)}
+        return token_key({**scope, "headers": [HOST, *headers]})
+
+    assert len({key((b"authorization", shown)) for shown in (b"Bearer gvt_1", b"bEARER   gvt_1 ", b"bearer gvt_1")}) == 1
+    session, junk = b"genovault-loopback=abc", (b"authorization", b"Bearer junk")
+    pages = [
+        key((b"cookie", session), path="/console/"),
+        key((b"cookie", b"junk=1; " + session + b"; __Host-genovault=junk"), path="/console/"),
+        key((b"cookie", session), junk, path="/console/requests"),
+    ]
+    assert len(set(pages)) == 1
+    assert pages[0] not in ("", key((b"cookie", b"genovault-loopback=def"), path="/console/"))
+    assert key((b"cookie", b"junk=1"), path="/console/") == ""
 
 
 def test_guessing_tokens_from_elsewhere_is_slower_than_asking():

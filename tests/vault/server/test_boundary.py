@@ -96,6 +96,7 @@ def test_every_route_sets_the_headers_and_none_names_its_program(server):
 
 def test_the_interface_describes_its_answers(server):
     described = server.client.get("/v1/openapi.json").json()
+    assert server.client.get("/v1/openapi.json").json() == described, "it is completed at each question"
     for path, methods in described["paths"].items():
         for method, operation in methods.items():
             refused = "404" if is_here(path) else "403"

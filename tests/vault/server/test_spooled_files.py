@@ -43,9 +43,9 @@ def sent(path, downloads, *, again=lambda: None, asked=None, receive=None, take=
         async def nothing():
             await asyncio.Event().wait()
 
-        downloads.enter()
+        downloads.enter("a")
         file = KeptFile("big", path.stat().st_size, "00" * 32)
-        await SpooledFile(os.open(path, os.O_RDONLY), file, asked, downloads, again)({}, receive or nothing, send)
+        await SpooledFile(os.open(path, os.O_RDONLY), file, asked, downloads, again, accessor="a")({}, receive or nothing, send)
 
     before = open_files()
     asyncio.run(run())
@@ -101,16 +101,27 @@ def test_a_file_that_was_cut_meanwhile_ends_unfinished(big, downloads):
 
 
 def test_downloads_at_a_time_are_bounded_and_counted_out(big, downloads):
-    for _ in range(spooled_files.AT_ONCE):
-        downloads.enter()
+    def enter_all():
+        for number in range(spooled_files.AT_ONCE):
+            downloads.enter(f"{number // spooled_files.OF_ONE}")
+
+    enter_all()
     with pytest.raises(HttpProblem) as refused:
-        downloads.enter()
+        downloads.enter("another")
     assert (refused.value.status, refused.value.headers["Retry-After"]) == (503, "5")
-    for _ in range(spooled_files.AT_ONCE):
-        downloads.leave()
+    for number in range(spooled_files.AT_ONCE):
+        downloads.leave(f"{number // spooled_files.OF_ONE}")
     sent(big, downloads)
-    for _ in range(spooled_files.AT_ONCE):
-        downloads.enter()
+    enter_all()
+
+
+def test_one_token_does_not_take_all_downloads(downloads):
+    for _ in range(spooled_files.OF_ONE):
+        downloads.enter("a")
+    with pytest.raises(HttpProblem) as refused:
+        downloads.enter("a")
+    assert refused.value.status == 429
+    downloads.enter("b")
 
 
 def test_a_range_continues_what_the_same_token_began(downloads, monkeypatch):
@@ -119,6 +130,8 @@ def test_a_range_continues_what_the_same_token_began(downloads, monkeypatch):
 
     at(0.0)
     assert not downloads.continues("a", "rel", "f", first=10)
+    assert not downloads.continues("a", "rel", "f", first=10), "no entry was written: nothing was begun"
+    downloads.begun("a", "rel", "f")
     assert downloads.continues("a", "rel", "f", first=20)
     assert not downloads.continues("b", "rel", "f", first=20)
     assert not downloads.continues("a", "rel", "g", first=20)

@@ -7,7 +7,7 @@ import base64
 import binascii
 import time
 from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager, nullcontext, suppress
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -20,6 +20,7 @@ from vault.crypto.primitives import KEY_BYTES
 from vault.crypto.secret import Secret
 from vault.errors import GenovaultError
 from vault.operations.recovery import open_recovered
+from vault.server.admission import SOURCE
 from vault.server.console import forms, frame
 from vault.server.console.messages import MESSAGES
 from vault.server.console.sessions import ActedFor, Holder, OwnSlot, Reach
@@ -43,7 +44,7 @@ class Doorkeeper:
         self._unlocking = asyncio.Semaphore(AT_ONCE)
         self._waiting = 0
         self._clock = clock
-        self._tried: dict[str, float] = {}
+        self._tried: dict[tuple[str, str], float] = {}
 
     @asynccontextmanager
     async def turn(self) -> AsyncIterator[None]:
@@ -57,13 +58,13 @@ class Doorkeeper:
         finally:
             self._waiting -= 1
 
-    def admits(self, name: str) -> bool:
-        """True if the name was not tried a moment ago. Names that were are forgotten after that moment."""
+    def admits(self, name: str, source: str = "") -> bool:
+        """True if the name was not tried from that source a moment ago: nobody elsewhere keeps its owner out. Forgotten after that moment."""
         now = self._clock()
         self._tried = {one: at for one, at in self._tried.items() if now - at < APART}
-        if name in self._tried:
+        if (name, source) in self._tried:
             return False
-        self._tried[name] = now
+        self._tried[name, source] = now
         return True
 
 
@@ -80,10 +81,10 @@ async def log_in(request: Request) -> Response:
     console: Console = request.app.state.console
     doorkeeper: Doorkeeper = request.app.state.doorkeeper
     name, token = form.get("name", ""), form.get("access_token", "")
-    if not doorkeeper.admits("" if token else name[:64]):
+    if not token and not doorkeeper.admits(name[:64], request.scope["state"].get(SOURCE, "")):
         return _page(request, "Too many attempts: wait a second, then try again.", 429, name=name)
     try:
-        async with doorkeeper.turn():
+        async with nullcontext() if token else doorkeeper.turn():  # a token takes no Argon2, and cannot be guessed
             holder = await asyncio.to_thread(_holder, console.seal, name, token, form)
     except (GenovaultError, HttpProblem) as error:
         if isinstance(error, HttpProblem) and error.code == "logins_busy":
@@ -130,18 +131,18 @@ def researcher(seal: Seal, token: str) -> ActedFor:
     """How a researcher reaches the vault by an access token, which is looked up at every request: their token's project.
 
     Raises:
-        RefusedError: ``token_refused``. HttpProblem: 403, the token neither reads nor asks, or is a program's; as ``Seal.holds``.
+        RefusedError: ``token_refused``. HttpProblem: 403, the token neither reads nor asks, or is a program's; as ``Seal.standing``.
     """
 
     def known() -> Authenticated:
-        who = access_tokens.authenticate(seal.holds(), token)
+        who = access_tokens.authenticate(seal.standing(), token)
         if who.person.role is not Role.RESEARCHER or who.scopes.isdisjoint((TokenScope.READ, TokenScope.REQUEST)):
             raise refused()
         return who
 
     def act() -> Reach:
         who = known()
-        return Reach(seal.holds().acting(who.person), who.project, who.scopes)
+        return Reach(seal.standing().acting(who.person), who.project, who.scopes)
 
     person = known().person
     return ActedFor(person.principal, person.role, act, token)

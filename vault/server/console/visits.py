@@ -29,7 +29,7 @@ from vault.server.problems import HttpProblem, problem_of
 from vault.server.seal import Seal
 from vault.session.unlocked_vault import UnlockedVault
 
-WORKERS = 4  # threads; a session's requests are answered one at a time
+WORKERS = 8  # threads: more than one person has sessions, whose requests are answered one at a time
 SWEEP_SECONDS = 30.0
 
 
@@ -106,7 +106,7 @@ class Visit:
             self.vault.trail.checkpoint()
         except UnavailableError:
             with suppress(UnavailableError, HttpProblem):
-                self.seal.holds().trail.checkpoint()
+                self.seal.standing().trail.checkpoint()
 
 
 Handler = Callable[[Visit], Answer]

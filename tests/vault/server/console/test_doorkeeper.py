@@ -26,3 +26,10 @@ def test_who_waits_in_a_long_queue_is_told_at_once():
         return refused.value.status
 
     assert asyncio.run(told()) == 503
+
+
+def test_attempts_from_elsewhere_keep_nobody_out():
+    keeper = login.Doorkeeper(clock=lambda: 0.0)
+    assert keeper.admits("sam", "192.0.2.1")
+    assert not keeper.admits("sam", "192.0.2.1")
+    assert keeper.admits("sam", "192.0.2.2")
