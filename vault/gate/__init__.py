@@ -19,7 +19,7 @@ from vault.gate.checks import check
 from vault.gate.extracts import extract
 from vault.gate.guards import STALE
 from vault.gate.matching import match, match_counts, match_price
-from vault.gate.panel_reads import GuardedRead, PanelChanges, PanelRead, changes, cleared_read, read_panel, tidy
+from vault.gate.panel_reads import GuardedRead, PanelChanges, PanelRead, ReadWatch, changes, cleared_read, read_panel, tidy
 from vault.gate.risks import last_risk, risk
 from vault.gate.streams import stream_body, stream_header, stream_ticket
 from vault.gate.tables import approve_table, assess_table, deliver_table, frequencies
@@ -30,6 +30,7 @@ __all__ = [
     "GuardedRead",
     "PanelChanges",
     "PanelRead",
+    "ReadWatch",
     "approve_table",
     "assess_table",
     "changes",

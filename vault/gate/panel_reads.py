@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from datetime import datetime
 
 import numpy as np
 
@@ -20,7 +21,7 @@ from vault.consent import release_decisions
 from vault.errors import GenovaultError, RefusedError, UnavailableError
 from vault.gate import clearances, decision, views
 from vault.gate.clearances import TRIES, Clearance
-from vault.gate.guards import INDIFFERENT, STALE
+from vault.gate.guards import AFRESH, INDIFFERENT, STALE
 from vault.gate.settling import rows_digest
 from vault.ids import SubjectId
 from vault.session.moments import moment
@@ -96,6 +97,46 @@ def changes(
         lambda: _changes(vault, project, dataset, panel, since_people=since_people, since_rows=since_rows),
         form=lambda: askable.require_names(vault, project, dataset, panel=panel, regions=()),
     )
+
+
+class ReadWatch:
+    """Looks, while a read is being sent, whether all in it may still be given: anew where anything that decides has changed, or a minute has passed."""
+
+    def __init__(self, read: PanelRead, *, project: str, dataset: str, panel: str) -> None:
+        self._read, self._place = read, {"project": project, "dataset": dataset, "panel": panel}
+        self._seen: tuple[bytes, datetime] | None = None
+
+    def require(self, vault: UnlockedVault) -> None:
+        """Opens no block; a refusal is an entry.
+
+        Raises:
+            RefusedError: ``consent_changed``: somebody in it left, or their rows are others now; and, as the errors below, what ``read_panel`` raises.
+            InputError, IntegrityError, UnavailableError.
+        """
+        state, now = vault.books.state(), vault.clock()
+        if self._seen is not None and self._seen[0] == state and now < self._seen[1]:
+            return
+        _require_still(vault, **self._place, read=self._read)
+        self._seen = None if state is None else (state, now + AFRESH)
+
+
+def _require_still(vault: UnlockedVault, *, project: str, dataset: str, panel: str, read: PanelRead) -> None:
+    known = clearances.cached(vault, project=project, dataset=dataset, panel=panel)
+    if known is not None and (known.people, known.rows) == (read.people, read.rows) and _stands(vault, known):
+        return
+    with vault.trail.attempting(Action.VIEW_READ, project=_handle(project)):
+        scope = scope_of_view(vault, project=project, dataset=dataset, panel=panel, regions=())
+        decision.ready_decision_classes(vault)
+        with vault.books.read() as tx:
+            when = moment(vault, tx)
+            decided = decision.decide(vault, tx, scope, when)
+            limits = release_decisions.limits(tx, scope, decided, when)
+        before, lost = _people_of(vault, (read.people,))
+        left = sorted(before - set(decided.permitted))
+        names, shown = set(_names(vault, scope, left).values()), set(read.view.pseudonyms)
+        anew = bool(left) and scope.project.declaration.pseudonyms is PseudonymScope.RELEASE  # names of the read are others
+        if lost or anew or "" in names or not shown.isdisjoint(names) or rows_digest(vault, scope, decided, limits) != read.rows:
+            raise RefusedError("consent_changed", "what this read was of has changed while it was sent", hint="ask again")
 
 
 @dataclass(frozen=True)

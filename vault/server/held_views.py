@@ -5,11 +5,13 @@ from __future__ import annotations
 import threading
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import suppress
 
 from starlette.requests import Request
 from starlette.responses import StreamingResponse
 from starlette.types import Receive, Scope, Send
 
+from vault.errors import GenovaultError
 from vault.server.problems import HttpProblem
 
 IN_ALL = 1 << 30  # bytes of call codes
@@ -50,7 +52,9 @@ class HeldViews:
 
 
 class HeldStream(StreamingResponse):
-    """A streamed answer that lets go of what it holds at its end, whether it was read or not."""
+    """A streamed answer that lets go of what it holds at its end, whether it was read or not. One that may not go on stays unfinished, which closes
+    the connection: no client takes it for whole.
+    """
 
     def __init__(
         self, pieces: AsyncIterator[bytes], release: Callable[[], None], *, media_type: str, headers: Mapping[str, str]
@@ -61,7 +65,8 @@ class HeldStream(StreamingResponse):
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Send the answer."""
         try:
-            await super().__call__(scope, receive, send)
+            with suppress(GenovaultError, HttpProblem):  # logged by whoever refused
+                await super().__call__(scope, receive, send)
         finally:
             self._release()
 

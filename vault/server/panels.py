@@ -6,7 +6,7 @@ import asyncio
 import base64
 import json
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import nullcontext, suppress
 from dataclasses import dataclass, replace
 from typing import Annotated, Any
@@ -62,7 +62,7 @@ async def genotypes(request: Request, project: Code, panel: Code, asked: Genotyp
     As JSON, of at most 1,000 people, or as an Arrow stream, by ``Accept``. Scope ``engine``.
     """
     token = token_of(request)
-    arrow, held, asker = _wants_arrow(request), held_of(request), ASKER.get()
+    arrow, held, asker, seal = _wants_arrow(request), held_of(request), ASKER.get(), seal_of(request)
     if asked.pseudonyms is not None and asked.since is None:
 
         def answered(own: UnlockedVault, read: PanelRead) -> Response:
@@ -73,6 +73,15 @@ async def genotypes(request: Request, project: Code, panel: Code, asked: Genotyp
         if quick is not None:
             return quick
 
+    def still(read: PanelRead) -> Callable[[], None]:
+        watch = gate.ReadWatch(read, project=project, dataset=asked.dataset, panel=panel)
+
+        def require() -> None:
+            own, _ = admitted(seal.standing(), token, Action.VIEW_READ, TokenScope.ENGINE, project=project)
+            watch.require(own)
+
+        return require
+
     def work(vault: UnlockedVault) -> Response:
         own, _ = admitted(vault, token, Action.VIEW_INTENT, TokenScope.ENGINE, project=project)
         held.require_room(asker)
@@ -82,9 +91,11 @@ async def genotypes(request: Request, project: Code, panel: Code, asked: Genotyp
         if not arrow:
             return _in_json(own, answer)
         pieces, release = _stream(answer, with_sites=asked.sites), held.hold(asker, answer.read.view.codes.nbytes)
-        return HeldStream(_pieces(pieces), release, media_type=arrow_answers.MEDIA_TYPE, headers=_headers(answer))
+        return HeldStream(
+            _pieces(pieces, still(answer.read)), release, media_type=arrow_answers.MEDIA_TYPE, headers=_headers(answer)
+        )
 
-    return await seal_of(request).run(work)
+    return await seal.run(work)
 
 
 @routes.get("/{project}/panels/{panel}/sites/{sites_id}", response_model=PanelSites, responses=_ARROW)
@@ -212,9 +223,14 @@ def _stream(answer: PanelAnswer, *, with_sites: bool) -> Iterator[bytes]:
     return arrow_answers.genotype_stream(view, said)
 
 
-async def _pieces(stream: Iterator[bytes]) -> AsyncIterator[bytes]:
-    """Pieces of a stream, each made beside the event loop when it is its turn."""
-    while piece := await asyncio.to_thread(next, stream, b""):
+async def _pieces(stream: Iterator[bytes], require_still: Callable[[], None]) -> AsyncIterator[bytes]:
+    """Pieces of a stream, each made beside the event loop when it is its turn, while all in it may still be given."""
+
+    def made() -> bytes:
+        require_still()
+        return next(stream, b"")
+
+    while piece := await asyncio.to_thread(made):
         yield piece
 
 
