@@ -9,12 +9,14 @@ import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 
+import httpx
 import pytest
 
 import vault
 from tests.support import served
 from tests.support.vaults import FACTOR, opened, verified
 from vault.audit.actions import Action
+from vault.session import principals
 
 READERS = 6
 LEAVING = ("S03", "S05", "S09")
@@ -116,3 +118,53 @@ def test_a_token_that_is_revoked_under_load_gets_nothing_more(server):
     begun = [at for at, leaf in enumerate(leaves) if leaf["act"] == "view.intent" and leaf["outcome"] == "intent"]
     own = [at for at in begun if at > revoked and leaves[at]["actor"].get("for") == "rob"]
     assert len(own) <= 3  # a look-up of before the revocation may end behind it, once for each request that was on its way
+
+
+def test_a_principal_and_then_the_service_that_are_disabled_under_load_get_nothing_more(tmp_path):
+    token = served.staffed(tmp_path)
+    with opened(tmp_path / "v") as s:
+        of_rob = served.issue(s, "rob")
+    with served.serving(tmp_path / "v", token=token) as it:
+        asked, stop = {"dataset": "cohort"}, threading.Event()
+        path = "/v1/projects/served/panels/pgx/genotypes"
+
+        def until_refused(bearer, given):
+            with httpx.Client(base_url=it.url, headers={"Authorization": f"Bearer {bearer}"}, timeout=60) as client:
+                while (answer := client.post(path, json=asked)).status_code in (200, 403) and not stop.is_set():
+                    if answer.status_code == 200:  # 403: what it rests on changed while this read was made
+                        given.append(answer.json()["entry"])
+                return answer.status_code, answer.json().get("code")
+
+        with ThreadPoolExecutor(6) as pool:
+            given = {"rita": [], "rob": []}
+            readers = {
+                who: [pool.submit(until_refused, text, given[who]) for _ in range(3)]
+                for who, text in (("rita", token), ("rob", of_rob))
+            }
+            try:
+                for who, gone, told in (("rob", "rob", (401, "token_refused")), ("rita", "service", (503, "sealed"))):
+                    seen = len(given[who])
+                    until = time.monotonic() + 60
+                    while len(given[who]) < seen + 3 and time.monotonic() < until:
+                        time.sleep(0.02)
+                    assert len(given[who]) >= seen + 3
+                    with opened(it.folder) as s:
+                        principals.disable(s, gone)
+                    assert [reader.result(60) for reader in readers[who]] == [told] * 3
+            finally:
+                stop.set()
+        assert it.client.get("/v1/sys/seal-status").json() == {"sealed": True}
+    with opened(tmp_path / "v") as s:
+        leaves = [json.loads(entry.leaf) for entry in s.trail.log.entries(0)]
+        assert not verified(s).findings
+    first, second = (
+        at for at, leaf in enumerate(leaves) if leaf["act"] == Action.PRINCIPAL_DISABLE.value and leaf["outcome"] == "done"
+    )
+    for who, ended in (("rob", first), ("rita", second)):
+        done = {
+            at
+            for at, leaf in enumerate(leaves)
+            if leaf["outcome"] == "done" and leaf["act"].startswith("view.") and leaf["actor"].get("for") == who
+        }
+        assert set(given[who]) <= done, "every answer has its entry"
+        assert len([at for at in done if at > ended]) <= 3, "what was on its way may end behind it, once for each reader"
