@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import suppress
 
 from starlette.requests import Request
-from starlette.responses import StreamingResponse
+from starlette.responses import Response, StreamingResponse
 from starlette.types import Receive, Scope, Send
 
 from vault.errors import GenovaultError
@@ -16,6 +16,7 @@ from vault.server.problems import HttpProblem
 
 IN_ALL = 1 << 30  # bytes of call codes
 OF_ONE = 1 << 29
+PIECE = 1 << 20  # bytes of a body
 
 
 class HeldViews:
@@ -69,6 +70,19 @@ class HeldStream(StreamingResponse):
                 await super().__call__(scope, receive, send)
         finally:
             self._release()
+
+
+def held_body(held: HeldViews, asker: str, body: bytes, *, media_type: str, headers: Mapping[str, str]) -> Response:
+    """A whole body as an answer. A large one is sent in pieces, and counted until a slow reader has taken all but the last."""
+    if len(body) <= PIECE:
+        return Response(body, media_type=media_type, headers=dict(headers))
+
+    async def pieces() -> AsyncIterator[bytes]:
+        for at in range(0, len(body), PIECE):
+            yield body[at : at + PIECE]
+
+    length = {"Content-Length": str(len(body))}
+    return HeldStream(pieces(), held.hold(asker, len(body)), media_type=media_type, headers={**headers, **length})
 
 
 def held_of(request: Request) -> HeldViews:

@@ -22,7 +22,7 @@ from vault.server import arrow_answers, panel_bodies
 from vault.server.bearers import admitted, token_of
 from vault.server.bodies import PLAIN, Genotypes, GenotypesAsked, Name, PanelChangesBody, PanelSites
 from vault.server.cursors import MOST_CHARACTERS, PanelCursor, cursor_invalid, cursor_text, read_cursor
-from vault.server.held_views import HeldStream, held_of
+from vault.server.held_views import HeldStream, HeldViews, held_body, held_of
 from vault.server.limits import ASKER
 from vault.server.problems import HttpProblem, refused
 from vault.server.quick_reads import quick_read
@@ -67,8 +67,9 @@ async def genotypes(request: Request, project: Code, panel: Code, asked: Genotyp
 
         def answered(own: UnlockedVault, read: PanelRead) -> Response:
             answer = _answer(own, project, panel, asked, read)
-            return _in_arrow(answer, with_sites=asked.sites) if arrow else _in_json(own, answer)
+            return _in_arrow(answer, with_sites=asked.sites) if arrow else _in_json(own, answer, held, asker)
 
+        held.require_room(asker)
         quick = await quick_read(request, token, (project, asked.dataset, panel), asked.pseudonyms, answered)
         if quick is not None:
             return quick
@@ -89,7 +90,7 @@ async def genotypes(request: Request, project: Code, panel: Code, asked: Genotyp
             raise HttpProblem(400, "since_and_names", "give pseudonyms or a cursor, one of the two")
         answer = _read(own, project, panel, asked) if asked.since is None else _since(own, project, panel, asked)
         if not arrow:
-            return _in_json(own, answer)
+            return _in_json(own, answer, held, asker)
         pieces, release = _stream(answer, with_sites=asked.sites), held.hold(asker, answer.read.view.codes.nbytes)
         return HeldStream(
             _pieces(pieces, still(answer.read)), release, media_type=arrow_answers.MEDIA_TYPE, headers=_headers(answer)
@@ -193,14 +194,14 @@ def _shown(vault: UnlockedVault, text: str, *, project: str, dataset: str, panel
         return cursor
 
 
-def _in_json(vault: UnlockedVault, answer: PanelAnswer) -> Response:
+def _in_json(vault: UnlockedVault, answer: PanelAnswer, held: HeldViews, asker: str) -> Response:
     if len(answer.read.view.pseudonyms) > MOST_PEOPLE:
         raise HttpProblem(
             413, "too_many_people", f"one answer in JSON is of at most {MOST_PEOPLE:,} people: name some, or ask for Arrow"
         )
     said = {"cursor": answer.cursor, "drop": list(answer.drop), "whole": answer.whole}
     body = panel_bodies.genotypes_body(vault, answer.read, said)
-    return Response(body, media_type="application/json", headers=_headers(answer))
+    return held_body(held, asker, body, media_type="application/json", headers=_headers(answer))
 
 
 def _in_arrow(answer: PanelAnswer, *, with_sites: bool) -> Response:

@@ -69,3 +69,22 @@ def test_an_answer_lets_go_at_its_end_whoever_reads_it(reader):
         with pytest.raises(Exception):  # noqa: B017, PT011 - whatever the framework makes of a client that is gone
             asyncio.run(play())
     assert held.size == 0
+
+
+@pytest.mark.parametrize("size", [10, held_views.PIECE + 1])
+def test_a_body_is_whole_and_a_large_one_counted_until_it_is_taken(size):
+    held, sent, counted = HeldViews(), [], []
+
+    async def send(message):
+        sent.append(message)
+        counted.append(held.size)
+
+    async def receive():
+        await asyncio.sleep(60)
+
+    answer = held_views.held_body(held, "a", b"x" * size, media_type="text/plain", headers={"X-Any": "1"})
+    asyncio.run(answer({"type": "http", "asgi": {}}, receive, send))
+    assert b"".join(one.get("body", b"") for one in sent) == b"x" * size
+    assert {(b"content-length", str(size).encode()), (b"x-any", b"1")} <= set(sent[0]["headers"])
+    assert max(counted) == (size if size > held_views.PIECE else 0)
+    assert held.size == 0
