@@ -29,7 +29,7 @@ from vault.audit.reader import LogReader
 from vault.audit.signer_ranges import require_in_range
 from vault.audit.subject_sets import store_sets
 from vault.audit.tiles import store_full_tiles
-from vault.errors import InputError, UnavailableError
+from vault.errors import InputError, IntegrityError, UnavailableError
 from vault.ids import Clock, RandomBytes, new_uuid7
 from vault.storage.audit_tables import AuditCheckpointRow, AuditClosingRow, AuditHeadRow, AuditLeafRow, AuditOriginRow
 from vault.storage.base import insert_rows
@@ -69,6 +69,7 @@ class AuditLog(LogReader):
         self._clock = clock
         self._random = random
         self._seal = seal
+        self._seen = 0  # entries that it has found committed
         self._session = self._new_session()
 
     def create(self, tx: Transaction) -> None:
@@ -115,7 +116,7 @@ class AuditLog(LogReader):
         Raises:
             InputError: as ``prepare``.
             IntegrityError: ``log_head_missing``, ``tree_malformed``, ``log_incomplete``; ``log_head_altered``: rows stand where the
-                next entry goes.
+                next entry goes; ``books_behind``: older books were put back under this process.
             UnavailableError: ``log_conflict``: another writer appended without the write lock.
         """
         try:
@@ -128,7 +129,7 @@ class AuditLog(LogReader):
         batch = [event if isinstance(event, Prepared) else self.prepare(event) for event in events]
         hashes = [leaf_hash(prepared.leaf) for prepared in batch]
         ids = [event_id_bytes(prepared.event_id) for prepared in batch]
-        old = old or read_head(tx, self._seal)
+        old = old or self._head(tx)
         new = LogHead(old.base, old.tree.extend(hashes), old.state)
         numbered = list(enumerate(batch, old.end))
         leaves = [entry.leaf for entry in batch]
@@ -169,7 +170,7 @@ class AuditLog(LogReader):
         """As ``record_many``, of those of some entries that ``settle`` chooses in the transaction itself. ``finish``: what else it writes, behind them."""
         try:
             with self.database.write() as tx:
-                head = read_head(tx, self._seal)
+                head = self._head(tx)
                 batch = settle(tx, head)
                 appended = self.append_many(tx, batch, old=head) if batch else []
                 finish(tx, appended)
@@ -227,6 +228,18 @@ class AuditLog(LogReader):
             row = {"size": tree.size, "root": tree.root(), "note": note, "created": to_micros(self._clock())}
             tx.execute(insert(AuditCheckpointRow), [{"base": base, **row}])
         return note
+
+    def _head(self, tx: Transaction) -> LogHead:
+        """The head under the write lock. Raises IntegrityError ``books_behind``: it has been further, so older books were put back."""
+        head = read_head(tx, self._seal)
+        if head.end < self._seen:
+            raise IntegrityError(
+                "books_behind",
+                f"the books are older than this process has seen them: {head.end} entries of the log, of {self._seen}",
+                hint="put the newest books back",
+            )
+        self._seen = head.end
+        return head
 
     def _own_base(self, tx: Transaction) -> int:
         """First entry number of the log that this object may sign. Raises UnavailableError (``log_continued``)."""

@@ -1,6 +1,7 @@
 """Guard of a clearance: what a frozen decision rests on, looked at in the transaction that appends a read's entry.
 
-    1  time    nothing that the decision rests on begins or ends by itself before ``until``, and it is made anew at latest after ``AFRESH``
+    1  time    nothing that the decision rests on begins or ends by itself before ``until``, and it is made anew at latest after ``AFRESH``;
+               nor is it of a time still to come, which an entry had said until a steward found the clock right
     2  state   the log's head holds a digest of all that decides: while it is the one that was decided on, nothing changed
     3  marks   else counter and digest of each collection, one query; of the consent ledger the events since, and whether one is of somebody permitted
 
@@ -63,7 +64,7 @@ class ClearanceGuard:
         until: datetime | None,
     ) -> None:
         self._vault, self._marks, self._head, self._people = vault, dict(marks), head, people
-        self._until = made + AFRESH if until is None else min(until, made + AFRESH)
+        self._made, self._until = made, made + AFRESH if until is None else min(until, made + AFRESH)
         self._state: bytes | None = None  # of the log's head, as it was last found to agree
         self._end = 0  # entries that the log had then
         self.dropped = False
@@ -73,9 +74,13 @@ class ClearanceGuard:
         """True if it is to be made anew whatever the books say."""
         return self.dropped or self._vault.clock() >= self._until
 
+    def in_time(self, tx: Transaction) -> bool:
+        """True if the decision is of a time that is not over, by the time that decisions go by as the transaction sees the log."""
+        return not self.expired and self._made <= moment(self._vault, tx).at < self._until
+
     def check(self, tx: Transaction, head: LogHead) -> None:
         """As ``guarded_entries.Guard``. Raises UnavailableError ``clearance_stale``."""
-        if self.expired or moment(self._vault, tx).at >= self._until or head.end < self._end:
+        if not self.in_time(tx) or head.end < self._end:
             raise self._stale()
         if head.state != self._state:
             try:

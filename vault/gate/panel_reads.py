@@ -284,9 +284,9 @@ def _changes(
 def _stands(vault: UnlockedVault, known: Clearance) -> bool:
     """True if nothing of what a clearance rests on has changed. Raises IntegrityError as ``AuthenticBooks.marks``."""
     with vault.books.read() as tx:
-        now, then = vault.books.marks(tx), known.on.marks
+        now, then, in_time = vault.books.marks(tx), known.on.marks, known.guard.in_time(tx)
     changed = {name for name in now.keys() | then.keys() if now.get(name) != then.get(name)}
-    return bool(now) and not known.guard.expired and changed <= INDIFFERENT
+    return bool(now) and in_time and changed <= INDIFFERENT
 
 
 def _people_of(vault: UnlockedVault, sets: Sequence[bytes]) -> tuple[set[SubjectId], bool]:
