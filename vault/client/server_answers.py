@@ -1,4 +1,4 @@
-"""Answers of a server, but genotypes: as they come over the wire, with the names that the embedded API gives them."""
+"""Answers of a server, but genotypes: as they come over the wire, with the names of the embedded answers' ``as_dict``."""
 
 from __future__ import annotations
 

@@ -1,0 +1,102 @@
+"""Clearances where books and keys are on PostgreSQL: read, changed by another session, refused at the commit; and so behind a server."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+import vault as api
+from tests.support import served, vaults
+from tests.support.clusters import cluster, new_postgres
+from tests.support.vaults import opened, verified
+from vault import gate
+from vault.consent import recording
+from vault.errors import UnavailableError
+from vault.gate import clearances
+from vault.operations import key_rotation
+from vault.session.settings import Places
+
+pytestmark = pytest.mark.long
+
+PANEL = {"project": "demo", "dataset": "cohort", "panel": "pgx"}
+
+
+@pytest.fixture(scope="module")
+def server():
+    with cluster() as url:
+        yield url
+
+
+@pytest.fixture
+def folder(tmp_path, server):
+    vaults.make(tmp_path / "v", places=Places(books=new_postgres(server), keys=new_postgres(server)), whole=False)
+    return tmp_path / "v"
+
+
+def names(s):
+    return set(gate.read_panel(s, **PANEL).view.pseudonyms)
+
+
+def test_a_read_a_withdrawal_by_another_session_and_a_commit_that_refuses(folder):
+    with opened(folder) as s, opened(folder) as other:
+        before = gate.read_panel(s, **PANEL)
+        size = s.trail.log.size()
+        names(s)
+        assert s.trail.log.size() == size + 1
+        ready = gate.cleared_read(s, **PANEL)
+        recording.withdraw(other, "S03")
+        size = s.trail.log.size()
+        with pytest.raises(UnavailableError) as caught:
+            s.trail.record_guarded(ready.entry, guards=ready.guards, then=ready.then)
+        assert (caught.value.code, s.trail.log.size()) == ("clearance_stale", size)
+        assert len(gate.changes(s, **PANEL, since_people=[before.people], since_rows=before.rows).dropped) == 1
+        assert len(names(s)) == len(before.view.pseudonyms) - 1
+        kept = clearances.cached(s, **PANEL)
+        recording.withdraw(other, "S11")  # of nobody permitted
+        names(s)
+        assert clearances.cached(s, **PANEL) is kept
+        key_rotation.rotate(other)
+        fresh = gate.view(other, **PANEL)
+        assert {n: fresh.calls_of(n) for n in fresh.pseudonyms} == calls(s)
+        assert not verified(s).findings
+
+
+def calls(s):
+    view = gate.read_panel(s, **PANEL).view
+    return {name: view.calls_of(name) for name in view.pseudonyms}
+
+
+def test_reads_by_threads_of_two_sessions_are_each_one_entry(folder):
+    with opened(folder) as s, opened(folder) as other:
+        assert names(s) == names(other)
+        size = s.trail.log.size()
+        with ThreadPoolExecutor(6) as pool:
+            found = list(pool.map(lambda at: names((s, other)[at % 2]), range(18)))
+        assert all(one == found[0] for one in found)
+        assert s.trail.log.size() == size + 18
+        assert not verified(s).findings
+
+
+def test_a_server_over_it_gives_rows_tells_changes_and_keeps_to_a_withdrawal(folder):
+    served.staff(folder)
+    with opened(folder) as s:
+        token = served.issue(s)
+    with served.serving(folder, token=token) as it, api.connect(it.url, token=token) as c:
+        panel = c.panel("served", dataset="cohort", name="pgx")
+        whole = panel.genotypes()
+        assert len(whole.pseudonyms) == len(vaults.PERMITTED)
+        assert panel.genotypes(whole.pseudonyms[:2]).sites_id == whole.sites_id
+        quiet = panel.changes(whole.cursor)
+        assert (quiet.added, quiet.drop) == ((), ())
+        with opened(folder) as s:
+            recording.withdraw(s, "S03")
+            fresh = gate.view(s, project="served", dataset="cohort", panel="pgx")
+        told = panel.changes(whole.cursor, wait=5)
+        assert len(told.drop) == 1
+        less = panel.genotypes()
+        assert {n: less.calls_of(n) for n in less.pseudonyms} == {n: fresh.calls_of(n) for n in fresh.pseudonyms}
+        assert set(whole.pseudonyms) - set(less.pseudonyms) == set(told.drop)
+        assert panel.genotypes(list(told.drop)).pseudonyms == ()
+    with opened(folder) as s:
+        assert not verified(s).findings
