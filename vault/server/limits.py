@@ -8,10 +8,13 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter, OrderedDict, deque
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from concurrent.futures import Executor
+from contextlib import asynccontextmanager
 from contextvars import ContextVar
 from typing import TypeVar
+
+from vault.server.problems import HttpProblem
 
 T = TypeVar("T")
 
@@ -56,6 +59,32 @@ class Buckets:
         self._filled.move_to_end(key)
         while len(self._filled) > self._most:
             self._filled.popitem(last=False)
+
+
+class WaitingLine:
+    """Places in a line before something that few may do at a time. Whoever comes from one address has a share of them; this machine, whose source is
+    "", bounds its own: a proxy on it is everybody. For one event loop.
+    """
+
+    def __init__(self, at_once: int, places: int, *, share: int) -> None:
+        self._doing, self._places, self._share = asyncio.Semaphore(at_once), places, share
+        self._taken: Counter[str] = Counter()
+
+    @asynccontextmanager
+    async def turn(self, source: str) -> AsyncIterator[None]:
+        """Wait for the turn; the place is taken until the end of it. Raises HttpProblem: 429 ``logins_busy``, the share is taken; 503, all of it is."""
+        if source and self._taken[source] >= self._share:
+            raise HttpProblem(429, "logins_busy", "too many logins from one address: try again in a moment", {"Retry-After": "5"})
+        if self._taken.total() >= self._places:
+            raise HttpProblem(503, "logins_busy", "too many people log in now: try again in a moment", {"Retry-After": "5"})
+        self._taken[source] += 1
+        try:
+            async with self._doing:
+                yield
+        finally:
+            self._taken[source] -= 1
+            if not self._taken[source]:
+                del self._taken[source]
 
 
 class Turns:

@@ -14,11 +14,13 @@ from starlette.routing import Route
 from policies.token_scopes import TokenScope
 from vault.access import access_tokens, askable, outside_identities
 from vault.errors import GenovaultError
+from vault.server.admission import SOURCE
 from vault.server.console import forms, frame
 from vault.server.console.login import LOGIN
 from vault.server.console.sessions import ActedFor, Reach
 from vault.server.console.visits import Console
 from vault.server.id_tokens import Subject
+from vault.server.limits import WaitingLine
 from vault.server.oidc import OidcLogin
 from vault.server.oidc_settings import CALLBACK
 from vault.server.problems import BEGUN, HttpProblem
@@ -27,6 +29,8 @@ from vault.server.seal import Seal
 APART = 1.0  # seconds: the step at which failures are told
 SCOPES = frozenset({TokenScope.READ, TokenScope.REQUEST, TokenScope.EXTRACT, TokenScope.DOWNLOAD})  # what a page may do
 AT_ONCE = 4  # logins that talk to the provider
+QUEUE = 64  # of those that wait for it, too
+OF_ONE = 4  # of them from one address of another machine
 
 _COOKIE = "genovault-login"
 _HOST = "__Host-"
@@ -35,15 +39,15 @@ _ANSWER = {"Cache-Control": "no-store", "Referrer-Policy": "no-referrer"}
 
 @dataclass(frozen=True)
 class OidcDoor:
-    """Login by one provider, and how many talk to it at a time."""
+    """Login by one provider, and the line of those who talk to it."""
 
     login: OidcLogin
-    turns: asyncio.Semaphore
+    line: WaitingLine
 
 
 def hang_in(app: FastAPI, login: OidcLogin | None) -> None:
     """Add the routes to an application, if it has a provider."""
-    app.state.oidc = None if login is None else OidcDoor(login, asyncio.Semaphore(AT_ONCE))
+    app.state.oidc = None if login is None else OidcDoor(login, WaitingLine(AT_ONCE, QUEUE, share=OF_ONE))
     if login is not None:
         places = (LOGIN, _begin), (CALLBACK, _finish)
         app.router.routes.extend(Route(path, page, methods=["GET"], include_in_schema=False) for path, page in places)
@@ -72,7 +76,7 @@ async def _begin(request: Request) -> Response:
     """Send the browser to the provider, with a cookie that ties what comes back to it."""
     forms.require_private(request)
     door: OidcDoor = request.app.state.oidc
-    async with door.turns:
+    async with door.line.turn(_source(request)):
         begun = await asyncio.to_thread(door.login.begin, request.query_params.get("project", "")[:64])
     answer = RedirectResponse(begun.url, 303, _ANSWER)
     secure = forms.is_secure(request)
@@ -94,10 +98,14 @@ async def _finish(request: Request) -> Response:
         return console.sessions.begin(holder(console.seal, back.subject, back.project))
 
     try:
-        async with door.turns:
+        async with door.line.turn(_source(request)):
             session_id = await asyncio.to_thread(enter)
     except (HttpProblem, GenovaultError) as error:
-        code = error.code if isinstance(error, HttpProblem) and error.status >= 500 else "login_refused"
+        code = (
+            error.code
+            if isinstance(error, HttpProblem) and (error.status >= 500 or error.code == "logins_busy")
+            else "login_refused"
+        )
         await _at_step(request)
         answer = frame.to(f"/login?said={code}")
     else:
@@ -113,6 +121,10 @@ async def _finish(request: Request) -> Response:
 
 def _name(secure: bool) -> str:  # noqa: FBT001 - a cookie is, or is not
     return f"{_HOST if secure else ''}{_COOKIE}"
+
+
+def _source(request: Request) -> str:
+    return str(request.scope.get("state", {}).get(SOURCE, ""))
 
 
 async def _at_step(request: Request) -> None:

@@ -224,10 +224,11 @@ def test_a_state_is_good_once_for_one_browser_and_ten_minutes(known, issuer):
     door = login(issuer, times=times)
     begun = door.begin()
     query = issuer.authorise(begun.url)
-    assert refusal(lambda: door.finish(known, query, "another browser's")) == "login_refused"
-    assert refusal(lambda: door.finish(known, query, begun.binder)) == "login_refused", "it was used up"
-    begun = door.begin()
-    query = issuer.authorise(begun.url)
+    longer = begun.binder.replace(".", ".9", 1)
+    for other in ("another browser's", "", door.begin().binder, longer, begun.binder + "A", "\udcff", "." * 3_000):
+        assert refusal(lambda other=other: door.finish(known, query, other)) == "login_refused"
+    assert refusal(lambda: login(issuer).finish(known, query, begun.binder)) == "login_refused", "of a server that ended"
+    assert issuer.given == [], "no code was sent anywhere"
     assert door.finish(known, query, begun.binder).person.principal == "rita"
     assert refusal(lambda: door.finish(known, query, begun.binder)) == "login_refused", "a replayed code"
     begun = door.begin()
@@ -296,15 +297,25 @@ def test_a_description_of_another_or_of_unsafe_places_is_none(issuer, metadata):
     assert refusal(login(issuer).begin) == "provider_unreachable"
 
 
-def test_logins_under_way_are_bounded(issuer, monkeypatch):
-    monkeypatch.setattr(oidc, "MOST_PENDING", 3)
+def test_logins_that_others_begin_take_nobody_s_place(known, issuer):
+    door = login(issuer)
+    first = door.begin("served")
+    for _ in range(2_000):
+        door.begin("x" * 64)
+    back = door.finish(known, issuer.authorise(first.url), first.binder)
+    assert (back.person.principal, back.project) == ("rita", "served")
+
+
+def test_states_that_came_back_are_remembered_as_long_as_they_count_and_bounded(known, issuer, monkeypatch):
+    monkeypatch.setattr(oidc, "MOST_USED", 3)
     times = Times()
     door = login(issuer, times=times)
-    for _ in range(3):
-        door.begin()
-    assert refusal(door.begin) == "logins_full"
+    for _ in range(5):
+        assert refusal(lambda: comes_back(door, issuer, known, code="")) == "login_refused"
+    assert len(door._used) == 3
     times.passed += oidc.PENDING_SECONDS
-    door.begin()
+    assert refusal(lambda: comes_back(door, issuer, known, code="")) == "login_refused"
+    assert len(door._used) == 1
 
 
 GOOD = {"issuer": "https://id.example.org", "client_id": "genovault", "address": ADDRESS}

@@ -6,8 +6,8 @@ import asyncio
 import base64
 import binascii
 import time
-from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import asynccontextmanager, nullcontext, suppress
+from collections.abc import Callable, Mapping
+from contextlib import nullcontext, suppress
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -25,13 +25,15 @@ from vault.server.console import forms, frame
 from vault.server.console.messages import MESSAGES
 from vault.server.console.sessions import ActedFor, Holder, OwnSlot, Reach
 from vault.server.console.visits import Console
+from vault.server.limits import WaitingLine
 from vault.server.problems import BEGUN, HttpProblem, refused
 from vault.server.seal import Seal
 
 LOGIN = "/oidc/login"
 OWN_ROLES = (Role.STEWARD, Role.AUDITOR)
 AT_ONCE = 2  # unlocks under way: each takes the memory of Argon2
-QUEUE = 16  # attempts that wait for one; more are told 503 at once
+QUEUE = 16  # attempts under way or waiting; more are told 503 at once
+OF_ONE = 4  # of them from one address of another machine; more are told 429
 APART = 1.0  # seconds between two attempts of one name, and the step at which failures are told
 _LONGEST = 1_000  # characters of a passphrase
 _FAILED = "This name with this passphrase, key or token does not open the console."
@@ -41,22 +43,9 @@ class Doorkeeper:
     """Attempts to log in: how many at a time, and how often of one name."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
-        self._unlocking = asyncio.Semaphore(AT_ONCE)
-        self._waiting = 0
+        self.line = WaitingLine(AT_ONCE, QUEUE, share=OF_ONE)
         self._clock = clock
         self._tried: dict[tuple[str, str], float] = {}
-
-    @asynccontextmanager
-    async def turn(self) -> AsyncIterator[None]:
-        """Wait for the turn to unlock. Raises HttpProblem 503: too many wait."""
-        if self._waiting >= QUEUE:
-            raise HttpProblem(503, "logins_busy", "too many people log in now: try again in a moment", {"Retry-After": "5"})
-        self._waiting += 1
-        try:
-            async with self._unlocking:
-                yield
-        finally:
-            self._waiting -= 1
 
     def admits(self, name: str, source: str = "") -> bool:
         """True if the name was not tried from that source a moment ago: nobody elsewhere keeps its owner out. Forgotten after that moment."""
@@ -81,10 +70,11 @@ async def log_in(request: Request) -> Response:
     console: Console = request.app.state.console
     doorkeeper: Doorkeeper = request.app.state.doorkeeper
     name, token = form.get("name", ""), form.get("access_token", "")
-    if not token and not doorkeeper.admits(name[:64], request.scope["state"].get(SOURCE, "")):
+    source = request.scope["state"].get(SOURCE, "")
+    if not token and not doorkeeper.admits(name[:64], source):
         return _page(request, "Too many attempts: wait a second, then try again.", 429, name=name)
     try:
-        async with nullcontext() if token else doorkeeper.turn():  # a token takes no Argon2, and cannot be guessed
+        async with nullcontext() if token else doorkeeper.line.turn(source):  # a token takes no Argon2, and cannot be guessed
             holder = await asyncio.to_thread(_holder, console.seal, name, token, form)
     except (GenovaultError, HttpProblem) as error:
         if isinstance(error, HttpProblem) and error.code == "logins_busy":

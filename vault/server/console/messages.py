@@ -17,7 +17,7 @@ MESSAGES: Mapping[str, str] = MappingProxyType(
         "assessed": "The report is worked out.",
         "acknowledged": "The answer is recorded.",
         "login_refused": "This login was not accepted. A steward says which researcher an account of the provider is.",
-        "logins_full": "Too many logins are under way: try again in a minute.",
+        "logins_busy": "Too many logins are under way: try again in a moment.",
         "provider_unreachable": "The login provider does not answer now: try again later.",
         "sealed": "The server holds no keys now. Researchers can log in once a steward has unsealed it.",
         "left": "You are logged out, and your keys are gone from the server's memory.",
