@@ -5,16 +5,18 @@ from __future__ import annotations
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
+from sqlalchemy import create_engine, make_url
 
 import vault as api
 from tests.support import served, vaults
 from tests.support.clusters import cluster, new_postgres
-from tests.support.vaults import opened, verified
+from tests.support.vaults import FACTOR, opened, verified
 from vault import gate
 from vault.consent import recording
-from vault.errors import UnavailableError
+from vault.errors import GenovaultError, UnavailableError
 from vault.gate import clearances
 from vault.operations import key_rotation
+from vault.operations.recovery import open_recovered
 from vault.session.settings import Places
 
 pytestmark = pytest.mark.long
@@ -76,6 +78,67 @@ def test_reads_by_threads_of_two_sessions_are_each_one_entry(folder):
         assert all(one == found[0] for one in found)
         assert s.trail.log.size() == size + 18
         assert not verified(s).findings
+
+
+def copied(server, url):
+    """An older state of a database under a name of its own; no connection to it may be open."""
+    older = new_postgres(server)
+    execute(server, f"DROP DATABASE {name_of(older)}", f"CREATE DATABASE {name_of(older)} TEMPLATE {name_of(url)}")
+    return older
+
+
+def put_back(server, older, url):
+    """The older state takes the place of the database, under programs that have it open."""
+    away = f"{name_of(url)}_newest"
+    execute(
+        server,
+        f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{name_of(url)}'",
+        f"ALTER DATABASE {name_of(url)} RENAME TO {away}",
+        f"ALTER DATABASE {name_of(older)} RENAME TO {name_of(url)}",
+    )
+
+
+def name_of(url):
+    return make_url(url).database
+
+
+def execute(server, *statements):
+    engine = create_engine(make_url(server).set(drivername="postgresql+psycopg"), isolation_level="AUTOCOMMIT")
+    with engine.connect() as connection:
+        for statement in statements:
+            connection.exec_driver_sql(statement)
+    engine.dispose()
+
+
+def test_older_books_put_back_under_a_program_and_under_a_server_give_nobody_back(tmp_path, server):
+    books = new_postgres(server)
+    folder = tmp_path / "v"
+    vaults.make(folder, places=Places(books=books, keys=new_postgres(server)), whole=False)
+    served.staff(folder)
+    with opened(folder) as s:
+        token = served.issue(s)
+    older = copied(server, books)
+    s = open_recovered(folder, factor=FACTOR, principal="ann")
+    with served.serving(folder, token=token) as it, api.connect(it.url, token=token) as c:
+        panel = c.panel("served", dataset="cohort", name="pgx")
+        whole = panel.genotypes()
+        assert len(names(s)) == len(whole.pseudonyms) == len(vaults.PERMITTED)
+        with opened(folder) as other:
+            recording.withdraw(other, "S03")
+        assert len(panel.genotypes().pseudonyms) == len(names(s)) == len(vaults.PERMITTED) - 1
+        put_back(server, older, books)
+        for _ in range(3):  # the first finds its connection gone
+            with pytest.raises(GenovaultError) as caught:
+                names(s)
+            with pytest.raises(GenovaultError):
+                panel.genotypes()
+            with pytest.raises(GenovaultError):
+                panel.changes(whole.cursor)
+        assert caught.value.code == "books_behind"
+    s.abandon()
+    with pytest.raises(GenovaultError) as caught:
+        open_recovered(folder, factor=FACTOR, principal="ann")
+    assert caught.value.code == "books_behind"
 
 
 def test_a_server_over_it_gives_rows_tells_changes_and_keeps_to_a_withdrawal(folder):
