@@ -1,4 +1,8 @@
-"""Notices to a person whom a service serves: about releases of their own requests, and about what they received themselves, in one project."""
+"""Notices to a person whom a service serves: about releases of their own requests, and about what they received themselves, in one project.
+
+Also to somebody whom the project names no more, and of a project that ended: they hold what they received, and have to drop from it. A notice gives
+nothing but that: names of columns that they were given, what to do, and by when. Their token has to stand, and everything else is refused to them.
+"""
 
 from __future__ import annotations
 
@@ -61,7 +65,7 @@ def _require(vault: UnlockedVault, project: str, notice_id: str) -> Notice:
 
 
 def _own(vault: UnlockedVault, project: str) -> list[Notice]:
-    own = [one.request_id for one in own_requests.all_of(vault, project)]
+    own = [one.request_id for one in own_requests.ever_of(vault, project)]
     held = {one.holding_id for one in holdings.list_all(vault) if (one.project, one.holder) == (project, vault.principal)}
     found = notices.of_project(vault, projects.load(vault, project).project_id)
     return [one for one in found if (one.ref in held if one.content.kind == HOLDING else _received(vault, one.ref, own))]

@@ -98,6 +98,11 @@ def is_own(vault: UnlockedVault, project: str, request: Request) -> bool:
 def all_of(vault: UnlockedVault, project: str) -> list[Request]:
     """Own requests of a project, which names whoever is served, newest first. Callers log. Raises InputError ``project_unknown``."""
     askable.visible_project(vault, project)
+    return ever_of(vault, project)
+
+
+def ever_of(vault: UnlockedVault, project: str) -> list[Request]:
+    """Own requests of a project, newest first, whether or not it stands and names whoever is served: for what they still owe. Raises as ``all_of``."""
     project_id = projects.load(vault, project).project_id
     with vault.books.read() as tx:
         return [one for one in rows(vault, tx, project=project_id) if is_own(vault, project, one)]

@@ -118,7 +118,7 @@ async def sent(request: Request, token: str, release_id: str, name: str) -> Resp
                 if not downloads.continues(who.accessor, release_id, name, first=asked[0] if asked else 0):
                     own_releases.begin_download(own, release, name)
                     downloads.begun(who.accessor, release_id, name)
-                again = partial(_require_again, vault, who, jobs, release)
+                again = partial(_require_again, own, who, jobs, release)
                 answer = SpooledFile(handle, found, asked, downloads, again, accessor=who.accessor)
             except BaseException:
                 downloads.leave(who.accessor)
@@ -155,12 +155,12 @@ def _opened(
     return answer
 
 
-def _require_again(vault: UnlockedVault, who: Authenticated, jobs: ExtractJobs, release: Release) -> None:
-    """Look again at a download that is being sent. Raises RefusedError, UnavailableError; HttpProblem 503 ``sealed``."""
+def _require_again(own: UnlockedVault, who: Authenticated, jobs: ExtractJobs, release: Release) -> None:
+    """Look again at a download that is being sent: at all that the first look was at. Raises as ``_opened``; HttpProblem 503 ``sealed``."""
     jobs.require_standing()
-    with vault.books.read() as tx:
-        access_tokens.holder(vault, tx, who.accessor)
-    jobs.handed_out.require(vault, release)
+    with own.books.read() as tx:
+        access_tokens.holder(own, tx, who.accessor)
+    jobs.handed_out.require(own, own_releases.require(own, who.project, release.release_id))
 
 
 def _jobs(request: Request) -> ExtractJobs:

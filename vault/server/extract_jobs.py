@@ -17,6 +17,7 @@ from vault.extracts.genotype_files import FileChoice
 from vault.operations.spooling import HandedOut
 from vault.server.problems import HttpProblem
 from vault.server.seal import Seal
+from vault.session.on_behalf import OnBehalf
 from vault.session.unlocked_vault import UnlockedVault
 
 AT_ONCE = 1  # extracts in the making: each may take as much memory and as many threads as one of the command line
@@ -26,13 +27,16 @@ MOST_OF_ONE = 4
 
 @dataclass(frozen=True)
 class ExtractJob:
-    """An extract that waits or is being made, under the id that its release will have."""
+    """An extract of one person's request that waits or is being made, under the id that its release will have. ``tokens``: accessors of all by which it
+    was asked for; one that stands is enough.
+    """
 
     release_id: str
     request_id: str
-    asker: Authenticated
+    person: OnBehalf
     chosen: FileChoice
     recipients: tuple[str, ...]
+    tokens: set[str]
 
 
 class ExtractJobs:
@@ -64,17 +68,15 @@ class ExtractJobs:
         Raises:
             HttpProblem 503: too many wait. UnavailableError: ``output_unwritable``.
         """
-        job = ExtractJob(releases.new_id(vault), request_id, asker, chosen, tuple(sorted(set(recipients))))
+        job = ExtractJob(
+            releases.new_id(vault), request_id, asker.person, chosen, tuple(sorted(set(recipients))), {asker.accessor}
+        )
         with self._changing:
             for one in self._jobs.values():
-                if (one.request_id, one.asker.person, one.chosen, one.recipients) == (
-                    request_id,
-                    asker.person,
-                    chosen,
-                    job.recipients,
-                ):
+                if (one.request_id, one.person, one.chosen, one.recipients) == (request_id, asker.person, chosen, job.recipients):
+                    one.tokens.add(asker.accessor)
                     return one
-            theirs = sum(one.asker.person.principal == asker.person.principal for one in self._jobs.values())
+            theirs = sum(one.person.principal == asker.person.principal for one in self._jobs.values())
             if len(self._jobs) >= MOST_WAITING or theirs >= MOST_OF_ONE:
                 raise HttpProblem(503, "extracts_waiting", "too many extracts wait", {"Retry-After": "60"})
             spool.note(self.folder, job.release_id, request_id, spool.WAITING)
@@ -112,10 +114,9 @@ class ExtractJobs:
 
     def _extract(self, job: ExtractJob) -> None:
         vault = self._seal.standing()
-        with vault.books.read() as tx:
-            access_tokens.holder(vault, tx, job.asker.accessor)
+        self._require_asked(vault, job)
         gate.extract(
-            vault.acting(job.asker.person),
+            vault.acting(job.person),
             job.request_id,
             self.folder / job.release_id,
             job.chosen,
@@ -123,6 +124,17 @@ class ExtractJobs:
             progress=self._go_on,
             spooled_as=job.release_id,
         )
+
+    def _require_asked(self, vault: UnlockedVault, job: ExtractJob) -> None:
+        """Raises RefusedError ``token_refused``: none of the tokens by which a job was asked for stands."""
+        with self._changing:
+            tokens = sorted(job.tokens)
+        with vault.books.read() as tx:
+            for accessor in tokens:
+                with suppress(RefusedError):
+                    access_tokens.holder(vault, tx, accessor)
+                    return
+        raise access_tokens.refused()
 
     def _go_on(self, _done: int, _of: int) -> None:
         if self._ending.is_set():

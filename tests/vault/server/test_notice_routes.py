@@ -7,11 +7,11 @@ import json
 import pytest
 
 from policies.token_scopes import TokenScope
-from tests.support import delivered, served
+from tests.support import delivered, projects_amended, served
 from tests.support.delivered import as_
 from tests.support.vaults import opened, verified
 from vault import gate
-from vault.access import notices, requests
+from vault.access import notices, projects, requests
 from vault.consent import recording
 from vault.extracts.notice_file import verify_notice
 from vault.extracts.verification import key_fingerprint
@@ -38,11 +38,11 @@ def held(server, tmp_path_factory):
     with opened(server.folder) as s:
         recording.withdraw(s, "S02")
         found = {one.ref: one.notice_id for one in notices.list_all(s)}
-    return mine["release"], found[mine["release"]], found[other], panel
+    return mine["release"], found[mine["release"]], found[other], panel, mine["release"], other
 
 
 def test_whoever_holds_it_is_told_what_to_drop_and_nobody_else(server, held):
-    release, own, _, panel = held
+    release, own, _, panel, *_ = held
     (one,) = server.client.get("/v1/notices").json()["notices"]
     assert (one["notice"], one["concerns"], one["kind"], one["state"]) == (own, release, "release", "open")
     assert [drop["pseudonym"].startswith("parcels1") for drop in one["drops"]] == [True]
@@ -96,6 +96,29 @@ def test_what_was_called_off_needs_no_answer(server, held):
         notices.call_off(tx, s, notice, [one.pseudonym for one in notice.content.drops])
     answer = server.post(f"/v1/notices/{held[1]}/ack", {"reason": "done"})
     assert (answer.status_code, answer.json()["code"]) == (409, "notice_state")
+
+
+@pytest.mark.parametrize("ended", [False, True])
+def test_whoever_left_the_project_still_gets_and_answers_their_own_notices_and_nothing_else(server, held, ended):
+    """They hold what has to be dropped, whatever became of the project."""
+    with opened(server.folder) as s:
+        projects_amended.name(s, "parcels", "rob")
+        if ended:
+            projects.change(s, "parcels", "suspend", reason="x")
+        recording.withdraw(s, "S05" if ended else "S04")
+        own, his = ([one.notice_id for one in notices.list_all(s) if one.ref == ref][-1] for ref in held[4:])
+    listed = server.client.get("/v1/notices").json()["notices"]
+    assert own in [one["notice"] for one in listed]
+    assert his not in [one["notice"] for one in listed]
+    assert server.client.get(f"/v1/notices/{own}").status_code == 200
+    assert server.post(f"/v1/notices/{own}/ack", {"reason": "dropped"}).status_code == 204
+    assert server.post(f"/v1/notices/{his}/ack", {"reason": "dropped"}).status_code == 403
+    for path in ("/v1/releases", "/v1/requests", f"/v1/releases/{held[0]}", f"/v1/releases/{held[0]}/files/README.txt"):
+        assert server.client.get(path).status_code == 403, path
+    with opened(server.folder) as s:
+        if ended:
+            projects.change(s, "parcels", "approve")
+        projects_amended.name(s, "parcels", "rita", "rob")
 
 
 @pytest.mark.parametrize("scope", list(TokenScope))
