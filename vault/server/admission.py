@@ -1,4 +1,4 @@
-"""Admission: which requests are answered at all, before anything is read. The outermost layer of the application."""
+"""Admission: which requests are answered at all, before anything is read."""
 
 from __future__ import annotations
 

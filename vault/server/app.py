@@ -26,7 +26,7 @@ from vault.server.held_views import HeldViews
 from vault.server.htsget import Streaming
 from vault.server.metrics import Metrics
 from vault.server.oidc import OidcLogin
-from vault.server.origins import Origins
+from vault.server.origins import Preflights
 from vault.server.problems import HttpProblem, at_boundary, problem_of
 from vault.server.seal import Seal
 from vault.server.spooled_files import Downloads
@@ -74,7 +74,7 @@ def application(
 ) -> FastAPI:
     """The ASGI application over one seal, which it closes at its end. Nothing of a request is printed or kept but by the vault's log.
 
-    ``sessions``: of the console; ``spool``: folder of extracts, else in the vault's; ``oidc``: login of researchers by a provider. ``origins``: of pages that may read htsget's answers in a browser.
+    ``sessions``: of the console; ``spool``: folder of extracts, else in the vault's; ``oidc``: login of researchers by a provider. ``origins``: of pages that may ask htsget in a browser, and read its answers where ``Origins`` is around it all.
     ``address``: of the server for its clients, where it is not the one they use. Raises UnavailableError as ``spool.prepare``.
     """
     extracts, downloads = ExtractJobs(seal, prepare(spool or seal.folder / FOLDER)), Downloads()
@@ -123,7 +123,7 @@ def application(
     console = routes.hang_in(app, seal, sessions)
     oidc_routes.hang_in(app, oidc)
     app.add_middleware(Boundary)
-    app.add_middleware(Origins, allowed=origins)  # outside: errors are read by pages too
+    app.add_middleware(Preflights, allowed=origins)
     app.add_exception_handler(HttpProblem, _tell)
     app.add_exception_handler(GenovaultError, _tell)
     app.add_exception_handler(RequestValidationError, _tell)

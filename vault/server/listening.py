@@ -25,6 +25,7 @@ from vault.server.admission import RATE, REQUESTS, Admission
 from vault.server.app import application
 from vault.server.connections import Connection, Crowd
 from vault.server.oidc import OidcLogin
+from vault.server.origins import Origins
 from vault.server.seal import Seal
 
 HANDSHAKE_SECONDS = 10.0  # of TLS
@@ -98,7 +99,8 @@ def serve(
     listening.require_private()
     _require_files()
     inner = application(seal, spool=spool, oidc=oidc, origins=listening.origins, address=listening.address)
-    config = configuration(Admission(inner, inner.state.metrics, rate=listening.rate, tell=tell), listening)
+    admitted = Admission(inner, inner.state.metrics, rate=listening.rate, tell=tell)
+    config = configuration(Origins(admitted, listening.origins), listening)  # outermost: pages read refusals too
     try:
         config.load()
     except (OSError, ssl.SSLError):

@@ -23,30 +23,22 @@ def parse(text: str) -> str:
 
 
 class Origins:
-    """Says to browsers that pages of these origins may ask and read. No cookie is ever taken: a token is a header."""
+    """Says to browsers that pages of these origins may read an answer, also one that says why there is none: the outermost layer. No cookie is ever
+    taken: a token is a header.
+    """
 
     def __init__(self, app: ASGIApp, allowed: Sequence[str]) -> None:
-        self._app, self._allowed = app, frozenset(one.encode() for one in allowed)
+        self._app, self._allowed = app, _encoded(allowed)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
         if scope["type"] != "http" or not is_here(scope["path"]):
             await self._app(scope, receive, send)
             return
-        headers = dict(scope["headers"])
-        origin = headers.get(b"origin")
+        origin = _origin(scope)
         own = [(b"vary", b"Origin")]
-        if origin in self._allowed and origin is not None:
+        if origin in self._allowed:
             own.append((b"access-control-allow-origin", origin))
-            if scope["method"] == "OPTIONS" and b"access-control-request-method" in headers:
-                own += [
-                    (b"access-control-allow-methods", b"GET, POST"),
-                    (b"access-control-allow-headers", b"Authorization, Content-Type"),
-                    (b"access-control-max-age", str(_MONTH).encode()),
-                ]
-                await send({"type": "http.response.start", "status": 204, "headers": own})
-                await send({"type": "http.response.body", "body": b""})
-                return
 
         async def answer(message: Message) -> None:
             if message["type"] == "http.response.start":
@@ -54,3 +46,32 @@ class Origins:
             await send(message)
 
         await self._app(scope, receive, answer)
+
+
+class Preflights:
+    """Answers what browsers ask before a page's request is sent: whether pages of these origins may send it. Within ``Origins`` and the limits."""
+
+    def __init__(self, app: ASGIApp, allowed: Sequence[str]) -> None:
+        self._app, self._allowed = app, _encoded(allowed)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request."""
+        asks = scope["type"] == "http" and scope["method"] == "OPTIONS" and is_here(scope["path"])
+        if not asks or _origin(scope) not in self._allowed or b"access-control-request-method" not in dict(scope["headers"]):
+            await self._app(scope, receive, send)
+            return
+        own = [
+            (b"access-control-allow-methods", b"GET, POST"),
+            (b"access-control-allow-headers", b"Authorization, Content-Type"),
+            (b"access-control-max-age", str(_MONTH).encode()),
+        ]
+        await send({"type": "http.response.start", "status": 204, "headers": own})
+        await send({"type": "http.response.body", "body": b""})
+
+
+def _encoded(origins: Sequence[str]) -> frozenset[bytes]:
+    return frozenset(one.encode() for one in origins)
+
+
+def _origin(scope: Scope) -> bytes:
+    return bytes(dict(scope["headers"]).get(b"origin", b""))

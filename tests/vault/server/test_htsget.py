@@ -330,6 +330,11 @@ def test_pages_of_named_origins_alone_may_ask_and_read(server):
     for path in (REGION, f"{COHORT}?x=1", "/blocks/0"):
         answer = server.client.get(path, headers={"Origin": ORIGIN})
         assert (answer.headers["access-control-allow-origin"], answer.headers["vary"]) == (ORIGIN, "Origin")
+    refused = server.client.get(
+        REGION, headers=[("Origin", ORIGIN), ("Authorization", "Bearer x"), ("Authorization", "Bearer y")]
+    )
+    assert (refused.status_code, refused.json()["htsget"]["error"]) == (400, "InvalidInput"), "by the limits, before any route"
+    assert refused.headers.get_list("access-control-allow-origin") == [ORIGIN]
     for origin in ("http://127.0.0.1:9998", "null", "http://127.0.0.1:9999.evil.example", "https://127.0.0.1:9999"):
         answer = server.client.options(REGION, headers={**asked, "Origin": origin})
         assert answer.status_code == 405
