@@ -111,7 +111,7 @@ def _wait(client: httpx.Client, process: subprocess.Popen[bytes], socket_of: Pat
     for _ in range(600):
         if process.poll() is not None:
             raise AssertionError(process.stderr.read().decode() if process.stderr else "")
-        if socket_of is None or socket_of.exists():
+        if socket_of is None or listens(socket_of):
             try:
                 client.get("/livez")
             except httpx.TransportError:
@@ -120,3 +120,9 @@ def _wait(client: httpx.Client, process: subprocess.Popen[bytes], socket_of: Pat
                 return
         time.sleep(0.1)
     raise AssertionError("the server did not begin")
+
+
+def listens(place: Path) -> bool:
+    """True once a server takes connections at a Unix socket. A client that asked before would leave its own socket open."""
+    with socket.socket(socket.AF_UNIX) as probe:
+        return probe.connect_ex(str(place)) == 0
