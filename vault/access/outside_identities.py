@@ -15,6 +15,7 @@ from vault.audit.actions import Action, Outcome
 from vault.audit.entry import ObjectRef
 from vault.crypto.keystore import Role
 from vault.errors import InputError, RefusedError
+from vault.files.loopback import is_loopback
 from vault.session import principals
 from vault.session.on_behalf import OnBehalf
 from vault.session.unlocked_vault import UnlockedVault
@@ -111,14 +112,10 @@ def require_issuer(issuer: str) -> None:
         host = parts.hostname or ""
     except ValueError:
         parts, host = urlsplit(""), ""
-    safe = parts.scheme == "https" or (parts.scheme == "http" and _is_loopback(host))
+    safe = parts.scheme == "https" or (parts.scheme == "http" and is_loopback(host))
     plain = issuer.isascii() and issuer.isprintable() and " " not in issuer and len(issuer) <= MOST_CHARS
     if not (safe and plain and host) or parts.query or parts.fragment or parts.username is not None:
         raise InputError("issuer_malformed", "an issuer is an https address, without query or fragment")
-
-
-def _is_loopback(host: str) -> bool:
-    return host in ("localhost", "127.0.0.1", "::1")
 
 
 def _log(vault: UnlockedVault, tx: Transaction, act: Action, row: OutsideIdentityRow) -> None:

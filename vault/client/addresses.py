@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ipaddress
 import os
 import ssl
 from dataclasses import dataclass, field
@@ -10,6 +9,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from vault.errors import InputError, UsageError
+from vault.files.loopback import is_loopback
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,7 @@ def address_of(
         raise _malformed()
     if parts.path.strip("/") or parts.query or parts.fragment:
         raise _malformed()
-    if parts.scheme == "http" and unix is None and not _is_loopback(host):
+    if parts.scheme == "http" and unix is None and not is_loopback(host):
         raise UsageError(
             "insecure_url", "a token is sent in the clear to this machine alone", hint="https://, or unix= for a server's socket"
         )
@@ -64,15 +64,6 @@ def _context(
     except (OSError, ssl.SSLError):
         raise InputError("certificate_unreadable", "a certificate or its key cannot be read as PEM") from None
     return context
-
-
-def _is_loopback(host: str) -> bool:
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 def _malformed() -> UsageError:

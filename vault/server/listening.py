@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import ipaddress
 import logging
 import os
 import resource
@@ -20,6 +19,7 @@ import uvicorn
 from starlette.types import ASGIApp
 
 from vault.errors import InputError, UnavailableError, UsageError
+from vault.files.loopback import is_loopback
 from vault.server import connections
 from vault.server.admission import RATE, REQUESTS, Admission
 from vault.server.app import application
@@ -62,7 +62,7 @@ class Listening:
             raise UsageError(
                 "tls_incomplete", "TLS needs a certificate and its key; a CA for clients needs both", hint="--tls-cert, --tls-key"
             )
-        if self.unix is None and self.tls_cert is None and not _is_loopback(self.host):
+        if self.unix is None and self.tls_cert is None and not is_loopback(self.host):
             raise UsageError(
                 "tls_needed",
                 f"{self.host} is reached from other machines: clear text stays on this one",
@@ -208,15 +208,6 @@ def _own_socket(path: Path) -> socket.socket:
     finally:
         os.umask(before)
     return own
-
-
-def _is_loopback(host: str) -> bool:
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 def _require_files() -> None:

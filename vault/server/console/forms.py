@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import hmac
-import ipaddress
 from collections.abc import Mapping
 from urllib.parse import parse_qsl, urlsplit
 
 from starlette.requests import Request
 from starlette.responses import Response
 
+from vault.files.loopback import is_loopback
 from vault.server.problems import HttpProblem
 
 MOST_FIELDS = 40
@@ -48,7 +48,7 @@ def require_token(form: Mapping[str, str], token: str) -> None:
 
 def require_private(request: Request) -> None:
     """Passphrases and tokens come over TLS, the Unix socket or from this machine alone. Raises HttpProblem 403."""
-    if _is_clear(request) and not _is_loopback(request.client.host if request.client else ""):
+    if _is_clear(request) and not is_loopback(request.client.host if request.client else ""):
         raise HttpProblem(403, "channel_not_private", "log in over TLS")
 
 
@@ -82,13 +82,6 @@ def _cookie(request: Request) -> str:
 def _is_clear(request: Request) -> bool:
     """True over TCP without TLS. Behind the Unix socket stands a proxy, and between it and the browser TLS."""
     return request.client is not None and request.url.scheme != "https"
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 def _cross_site() -> HttpProblem:
