@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import os
 import re
-import shutil
 import subprocess
 from pathlib import Path
 
-import pytest
-
 from tests.support import delivered, parcels, served
+from tests.support.outside import tool
 from tests.support.vaults import opened
 from vault.extracts.verification import key_fingerprint, private_key, verify_release
 from vault.server.oidc_settings import read
@@ -18,8 +16,8 @@ from vault.server.oidc_settings import read
 PAGE = (Path(__file__).parents[2] / "docs" / "over-the-wire.md").read_text()
 
 
-@pytest.mark.skipif(shutil.which("curl") is None, reason="curl is not installed")
 def test_the_lines_of_the_page_bring_a_parcel(tmp_path):
+    tool("curl")
     token = delivered.staffed(tmp_path)
     blocks = re.findall(r"```sh \w+\n(.*?)```", PAGE, flags=re.DOTALL)
     here = tmp_path / "researcher"
