@@ -68,7 +68,7 @@ class Beside:
     printed: IO[str]
 
     def until(self, words: str) -> str:
-        """What it prints up to the line that has these words, and that line. Raises UnavailableError ``demo_engine``: it ends before."""
+        """Output up to the line that has these words, with it. Raises UnavailableError ``demo_engine``: it ends before."""
         lines = []
         for line in self.printed:
             lines.append(line)

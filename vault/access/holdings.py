@@ -37,7 +37,7 @@ _KNOWN = Statement(select(HoldingRow.names).where(*(getattr(HoldingRow, name) ==
 
 @dataclass(frozen=True)
 class Holding:
-    """What one principal holds of a panel's version in a project. ``sets``: version of the key of
+    """Holding of a panel's version by one principal in a project. ``sets``: version of the key of
     the names and digest of each set of people -> the release that brought it first, or the entry of the read that did.
     """
 

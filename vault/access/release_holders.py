@@ -124,7 +124,7 @@ def _gone(vault: UnlockedVault, rows: Mapping[str, ReleaseRow], intent: Record) 
 def _contents(
     vault: UnlockedVault, tx: Transaction, rows: Mapping[str, ReleaseRow], intents: Iterable[Record]
 ) -> dict[str, ReleaseContent]:
-    """What releases and reads were of, by the ids that their entries name."""
+    """Subjects of releases and reads, by the ids that their entries name."""
     named = {_release(intent) for intent in intents}
     terms = read_terms.by_ids(tx, vault, named)
     found = {one.terms_id: ReleaseContent(one.asked, one.obligations, names=one.names) for one in terms.values()}

@@ -51,7 +51,7 @@ class KeptFile:
 
 @dataclass(frozen=True)
 class ExtractNote:
-    """What became of an extract that was asked for. ``state``: ``WAITING``, ``REFUSED`` or ``FAILED``."""
+    """Outcome of an extract that was asked for. ``state``: ``WAITING``, ``REFUSED`` or ``FAILED``."""
 
     release_id: str
     request_id: str

@@ -18,7 +18,7 @@ from vault.storage.database import Transaction
 
 
 class Guard(Protocol):
-    """What has to hold for an entry to be written. Compared by identity: entries of one guard share its check."""
+    """Condition for an entry to be written. Compared by identity: entries of one guard share its check."""
 
     def check(self, tx: Transaction, head: LogHead) -> None:
         """Look in the transaction that will append; ``head``: the log's, as it stands before. Raises GenovaultError where it does not hold."""

@@ -29,7 +29,7 @@ def read_answer(kind: type[T], body: bytes) -> T:
 
 
 def malformed() -> UnavailableError:
-    """What answers is no genovault server, or of another version."""
+    """Error for an answer of no genovault server, or of another version."""
     return UnavailableError(
         "answer_malformed",
         "the answer is not of the form that this client knows",

@@ -165,7 +165,7 @@ def _head(head: memoryview) -> tuple[int, int, int]:
 
 
 def _field(head: memoryview, table: int, number: int) -> int | None:
-    """Where a field of a flatbuffers table lies; None where it is left out."""
+    """Place of a field in a flatbuffers table; None where it is left out."""
     (back,) = struct.unpack_from("<i", head, table)
     fields = table - back
     if fields < 0:

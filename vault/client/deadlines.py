@@ -43,7 +43,7 @@ class BoundStream(httpcore.NetworkStream):
         return BoundStream(self._inner.start_tls(ssl_context, server_hostname, _left(timeout, httpcore.ConnectTimeout)))
 
     def get_extra_info(self, info: str) -> Any:
-        """What the stream tells of itself."""
+        """Facts that the stream tells of itself."""
         return self._inner.get_extra_info(info)
 
 

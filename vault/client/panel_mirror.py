@@ -23,7 +23,7 @@ class PersonCalls:
 
 @dataclass(frozen=True)
 class MirrorChange:
-    """What one step changed in a mirror. ``added``: pseudonyms whose rows came, or came anew; ``dropped``: those that were removed."""
+    """Change of a mirror by one step. ``added``: pseudonyms whose rows came, or came anew; ``dropped``: those that were removed."""
 
     added: tuple[str, ...]
     dropped: tuple[str, ...]
@@ -68,7 +68,7 @@ class PanelMirror:
         return self._newest.sites_id
 
     def genotypes(self, pseudonyms: Sequence[str] | None = None) -> PanelGenotypes:
-        """What is held, of everybody or of those who are named and held; nothing is asked."""
+        """Rows held, of everybody or of those who are named and held; nothing is asked."""
         names = tuple(self.rows) if pseudonyms is None else tuple(name for name in pseudonyms if name in self.rows)
         held = [self.rows[name] for name in names]
         sites, ploidy = len(self._newest.sites), max([2, *(one.alleles.shape[1] for one in held)])

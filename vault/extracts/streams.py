@@ -23,7 +23,7 @@ END = bgzf.EOF_BLOCK
 
 @dataclass(frozen=True)
 class StreamTitle:
-    """What the header of a stream says."""
+    """Content of a stream's header."""
 
     pseudonyms: tuple[Pseudonym, ...]
     assembly: str

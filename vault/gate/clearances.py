@@ -88,7 +88,7 @@ class Clearance:
         )
 
     def then(self, vault: UnlockedVault, columns: Sequence[int] | None) -> Then | None:
-        """What is written with the entry: who is new to the principal's holding; None for nobody."""
+        """Rows written with the entry, for those new to the principal's holding; None for nobody."""
         mine = range(len(self.tokens)) if columns is None else columns
         if not len(mine) or (self.kept and self.held.issuperset(mine)):
             return None

@@ -33,7 +33,7 @@ from vault.views.view import View
 
 @dataclass(frozen=True)
 class PanelRead:
-    """What one read of a panel gave.
+    """Answer of one read of a panel.
 
     ``view``: of those who were asked for, or everybody. ``sites_id``: digest of its sites, which are those of the whole cohort. ``entry``: number of
     the log's entry. ``people``: digest of everybody permitted, 32 bytes, whose set the log keeps; ``rows``: digest of what settles somebody's row,
@@ -151,7 +151,7 @@ class GuardedRead:
 
     @property
     def guards(self) -> tuple[Guard, ...]:
-        """What has to hold in the transaction that appends the entry."""
+        """Conditions that have to hold in the transaction that appends the entry."""
         return (self.clearance.guard,)
 
     def given(self, appended: Appended, view: View | None = None) -> PanelRead:

@@ -1,4 +1,4 @@
-"""What of a spool may still be handed out, and its removal where nothing may (``vault.access.spool``)."""
+"""Sweep of a spool: folders that may still be handed out, and removal of the others (``vault.access.spool``)."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ class HandedOut:
 
 
 def _basis(vault: UnlockedVault, release: Release) -> object:
-    """What a decision over a release's people rests on; None where request, project or recipients are not as they were."""
+    """Basis of a decision over a release's people; None where request, project or recipients are not as they were."""
     sealed_for = release.sealed_for
     with vault.books.read() as tx:
         project = projects.by_id(vault, tx, release.project_id)

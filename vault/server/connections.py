@@ -178,7 +178,7 @@ class Connection(HttpToolsProtocol):
 
 
 def source_of(peer: object) -> str:
-    """Where a connection comes from: an address, or the /64 of IPv6, which is one customer; "" for this machine and its Unix sockets."""
+    """Source of a connection: an address, or the /64 of IPv6, which is one customer; "" for this machine and its Unix sockets."""
     if not isinstance(peer, tuple) or not peer:
         return ""
     try:

@@ -28,7 +28,7 @@ FAILED = 10.0  # seconds for which an answer that failed at its log counts
 
 @dataclass(frozen=True)
 class Looked:
-    """What was found of each part; ``checkpoint_age`` in seconds, None where none was found."""
+    """Findings of each part; ``checkpoint_age`` in seconds, None where none was found."""
 
     database: bool
     audit: bool

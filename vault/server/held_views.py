@@ -86,6 +86,6 @@ def held_body(held: HeldViews, asker: str, body: bytes, *, media_type: str, head
 
 
 def held_of(request: Request) -> HeldViews:
-    """What the application that a request came to holds."""
+    """Held views of the application that a request came to."""
     held: HeldViews = request.app.state.held
     return held

@@ -84,7 +84,7 @@ class OidcLogin:
         return Begun(f"{endpoint}{'&' if '?' in endpoint else '?'}{urlencode(asked)}", binder)
 
     def finish(self, vault: UnlockedVault, query: Mapping[str, str], binder: str) -> CameBack:
-        """Who came back. A state is good once, whatever comes of it, in the browser that was sent away.
+        """Person who came back. A state is good once, whatever comes of it, in the browser that was sent away.
 
         Raises:
             HttpProblem 403 ``login_refused``: whatever is wrong with what came back; 503 ``provider_unreachable``.

@@ -22,7 +22,7 @@ APART_SECONDS = 60.0  # between two looks at the keys for one that was not there
 
 @dataclass(frozen=True)
 class Metadata:
-    """What a provider says of itself. ``names_itself``: its answers carry ``iss`` (RFC 9207)."""
+    """Description that a provider gives of itself. ``names_itself``: its answers carry ``iss`` (RFC 9207)."""
 
     authorization_endpoint: str
     token_endpoint: str

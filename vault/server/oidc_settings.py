@@ -32,7 +32,7 @@ class OidcSettings:
 
     @property
     def redirect_uri(self) -> str:
-        """Where the provider sends browsers back to."""
+        """Address that the provider sends browsers back to."""
         return f"{self.address}{CALLBACK}"
 
 

@@ -27,7 +27,7 @@ class Page:
 
 
 class Titled(Protocol):
-    """What a header says of a view."""
+    """Content of a header about a view."""
 
     @property
     def pseudonyms(self) -> tuple[Pseudonym, ...]:

@@ -1,4 +1,4 @@
-"""What was spent and is left, for stewards."""
+"""Budgets for stewards: spent and left."""
 
 from __future__ import annotations
 

@@ -16,7 +16,7 @@ def second(time: str) -> str:
 
 
 def by(who: str | None, asserted_for: str | None) -> str:
-    """Who acted, and for whom where that is somebody else."""
+    """Actor, and the person acted for where that is somebody else."""
     return f"{who} for {asserted_for}" if asserted_for else who or ""
 
 

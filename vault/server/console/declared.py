@@ -77,7 +77,7 @@ def approve(visit: Visit) -> Answer:
 
 
 def check(visit: Visit) -> Answer:
-    """Who would be released now, and for the rest why not; nothing is opened."""
+    """People who would be released now, and reasons for the rest; nothing is opened."""
     code, text = visit.place["code"], visit.query.get("version", "")
     version = int(text) if text.isascii() and text.isdecimal() and len(text) < 10 else None
     found = gate.check(visit.vault, code, version=version)
@@ -105,7 +105,7 @@ def check(visit: Visit) -> Answer:
 
 
 def budgets(visit: Visit) -> Answer:
-    """What a project's answers have cost, and what is left of each budget."""
+    """Cost of a project's answers, and the rest of each budget."""
     code = visit.place["code"]
     visit.require(Action.BUDGET_SHOW, TokenScope.READ)
     _require_own(visit, code)

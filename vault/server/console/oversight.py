@@ -68,7 +68,7 @@ def disclosures_form(visit: Visit) -> Answer:
 
 
 def disclosures(visit: Visit) -> Answer:
-    """What left the vault about one person. Asked by a form, because a name in an address stays in the browser; logged as about the person."""
+    """Disclosures of one person. Asked by a form, because a name in an address stays in the browser; logged as about the person."""
     asked = {name: visit.form.get(name, "")[:200] for name in ("who", "since", "until")}
     since, until = instant(visit.vault, asked["since"]), instant(visit.vault, asked["until"], after=True)
     found = account_for(visit.vault, asked["who"], since=since, until=until)
@@ -87,7 +87,7 @@ def disclosures(visit: Visit) -> Answer:
 
 
 def left(visit: Visit) -> Answer:
-    """What left, and the steps of notices, from the log alone, the newest first."""
+    """Releases, and the steps of notices, from the log alone, the newest first."""
     kinds = {"releases": Filter(acts=LEFT, outcome=Outcome.DONE.value), "notices": Filter(act=Action.RELEASE_NOTICE.value)}
     about = "notices" if visit.query.get("about") == "notices" else "releases"
     start = cells.number(visit.query.get("from", ""))

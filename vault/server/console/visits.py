@@ -34,7 +34,7 @@ SWEEP_SECONDS = 30.0
 
 
 class Console:
-    """What the pages share: the sessions, the service's seal, and threads of their own."""
+    """State that the pages share: the sessions, the service's seal, and threads of their own."""
 
     def __init__(self, seal: Seal, sessions: Sessions) -> None:
         self.seal, self.sessions = seal, sessions
@@ -176,7 +176,7 @@ def _answer(visit: Visit, answer: Answer, path: str) -> Response:
 
 
 def _around(visit: Visit, path: str) -> dict[str, Any]:
-    """What the frame of every page shows: who is logged in, where they are, and where they may go."""
+    """Frame of every page: visitor, place, and pages that may be visited."""
     session = visit.session
     shown = [one for one in sections(allowed(visit)) if visit.has(*one.scopes)]
     here = path.removeprefix(frame.PREFIX)
@@ -189,7 +189,7 @@ def _around(visit: Visit, path: str) -> dict[str, Any]:
 
 
 def allowed(visit: Visit) -> Callable[[Action], bool]:
-    """What the visitor's role may do, here."""
+    """Acts that the visitor's role may do, here."""
     may, role = authority.may if visit.vault.person is None else authority.may_for, visit.session.role.value
     return lambda act: may(role, act.value)
 

@@ -1,4 +1,4 @@
-"""What waits for a steward, and the forms with which one agrees; how much consents cover, and which end soon."""
+"""Matters that wait for a steward, and the forms with which one agrees; how much consents cover, and which end soon."""
 
 from __future__ import annotations
 
@@ -79,14 +79,14 @@ def approve_resolution(visit: Visit) -> Answer:
 
 
 def coverage(visit: Visit) -> Answer:
-    """What share of the people each plain purpose could use, or one project, by reason."""
+    """Share of the people that each plain purpose could use, or one project, by reason."""
     project = visit.query.get("project", "")[:64]
     shares = coverages.coverage(visit.vault, project or None)
     return ConsolePage("coverage.html", "Coverage", {"project": project, "shares": [_share(one) for one in shares]})
 
 
 def expiring(visit: Visit) -> Answer:
-    """Whose consent ends soon, or who comes of age."""
+    """People whose consent ends soon, or who come of age."""
     days = min(max(cells.number(visit.query.get("days", "")) or 90, 1), MOST_DAYS)
     found = work_queue.expiring(visit.vault, within=timedelta(days=days))
     rows = [(one.mrn, ", ".join(one.samples), one.policy, f"{one.ends:%Y-%m-%d}", Badge(one.cause, "off")) for one in found]
