@@ -24,14 +24,6 @@ CANARY = "patient-0815"
 SECURE = ("content-security-policy", "cache-control", "x-content-type-options", "referrer-policy", "strict-transport-security")
 
 
-@pytest.fixture(scope="module")
-def server(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("served")
-    token = served.staffed(folder)
-    with served.serving(folder / "v", token=token) as it:
-        yield it
-
-
 @pytest.mark.parametrize(
     ("body", "headers", "status"),
     [

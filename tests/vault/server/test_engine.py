@@ -17,14 +17,6 @@ from vault.consent import recording
 GENOTYPES = "/v1/projects/served/panels/pgx/genotypes"
 
 
-@pytest.fixture(scope="module")
-def server(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("served")
-    token = served.staffed(folder)
-    with served.serving(folder / "v", token=token) as it:
-        yield it
-
-
 def test_a_panel_over_the_wire_is_the_panel_in_process(server):
     answer = server.post(GENOTYPES, {"dataset": "cohort"})
     assert answer.status_code == 200, answer.text

@@ -24,14 +24,6 @@ from vault.session.settings import Places
 GENOTYPES = "/v1/projects/served/panels/pgx/genotypes"
 
 
-@pytest.fixture(scope="module")
-def server(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("served")
-    token = served.staffed(folder)
-    with served.serving(folder / "v", token=token) as it:
-        yield it
-
-
 def test_a_whole_server_says_so_and_nothing_else(server):
     answer = server.client.get("/v1/sys/health")
     assert answer.status_code == 200

@@ -23,14 +23,6 @@ PANEL = "/v1/projects/served/panels/pgx"
 ARROW = {"Accept": "application/vnd.apache.arrow.stream"}
 
 
-@pytest.fixture(scope="module")
-def server(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("served")
-    token = served.staffed(folder)
-    with served.serving(folder / "v", token=token) as it:
-        yield it
-
-
 @pytest.fixture
 def client(server):
     with vault.connect(server.url, token=server.token) as it:

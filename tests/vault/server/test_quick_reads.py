@@ -8,8 +8,6 @@ import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
 
-import pytest
-
 from policies.token_scopes import TokenScope
 from tests.support import served
 from tests.support.vaults import opened, verified
@@ -18,14 +16,6 @@ from vault.consent import recording
 from vault.server.bodies import Genotypes
 
 GENOTYPES = "/v1/projects/served/panels/pgx/genotypes"
-
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("served")
-    token = served.staffed(folder)
-    with served.serving(folder / "v", token=token) as it:
-        yield it
 
 
 def asked(server, *names, **headers):

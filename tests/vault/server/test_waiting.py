@@ -23,14 +23,6 @@ from vault.server.waiting import OF_ONE
 WAIT = 30
 
 
-@pytest.fixture(scope="module")
-def server(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("served")
-    token = served.staffed(folder)
-    with served.serving(folder / "v", token=token) as it:
-        yield it
-
-
 @pytest.fixture
 def panel(server):
     with vault.connect(server.url, token=server.token) as c:
