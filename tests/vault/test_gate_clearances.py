@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import weakref
 from datetime import timedelta
+from functools import partial
 
 import pytest
 
@@ -252,6 +253,22 @@ def test_somebody_who_withdraws_between_clearance_and_commit_is_not_read(folder,
     assert (caught.value.code, s.trail.log.size()) == ("clearance_stale", size)
     assert gate.cleared_read(s, **PANEL) is None
     assert len(gate.read_panel(s, **PANEL).view.pseudonyms) == len(whole.view.pseudonyms) - 1
+
+
+@pytest.mark.parametrize(("view_comes", "sets"), [(0, 2), (1, 2), (2, 3)])
+def test_who_is_in_a_view_is_brought_by_no_read(s, view_comes, sets):
+    """Whichever comes first, the holding is as the log tells. The first read of terms adds a set always."""
+    gate.read_panel(s, **PANEL, pseudonyms=["demo-nobody"])
+    first, second = clearances.cached(s, **PANEL).panel.names[:2]
+    accesses = [partial(gate.read_panel, s, **PANEL, pseudonyms=[name]) for name in (first, second)]
+    accesses.insert(view_comes, partial(gate.view, s, **PANEL))
+    for access in accesses:
+        if (known := clearances.cached(s, **PANEL)) is not None:
+            known.guard.dropped = True  # made anew, a clearance knows whom the holding has
+        access()
+    (held,) = holdings.list_all(s)
+    assert len(held.sets) == sets
+    assert holdings.faults(s) == []
 
 
 def test_people_who_are_read_one_by_one_are_each_in_the_holding_once(s):

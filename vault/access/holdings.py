@@ -163,10 +163,9 @@ def _reads_differing(
     """Number of sets of reads that are in no holding as the log tells, and of holdings by reads that the log does not tell of."""
     log, brought = vault.trail.log, dict[_Own, set[str]]()
     people: dict[tuple[object, ...], set[AuditToken]] = {}
-    for (*own, digest), first in held.items():
-        if not first.startswith("rel-"):
-            with suppress(IntegrityError):
-                people.setdefault(tuple(own), set()).update(log.subjects_of(_digest(digest)))
+    for *own, digest in held:  # by a view or by a read: a read adds a set only where it brings somebody whom neither brought
+        with suppress(IntegrityError):
+            people.setdefault(tuple(own), set()).update(log.subjects_of(_digest(digest)))
     differing, looked_at = 0, set[_Own]()
     for read in reads:
         of = terms.get(read_terms.named_by(read))
