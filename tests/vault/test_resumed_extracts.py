@@ -475,7 +475,7 @@ def test_the_other_formats_go_on_too(held, chosen):
     verify_release(out, **pinned(held.vault))
     with pytest.MonkeyPatch.context() as patch:  # the order is settled by names, so that the same key gives the same
         patch.setattr(leftovers, "column_order", lambda *_, **__: bytes(32))
-        patch.setattr(gate.decision, "new_release", lambda _: f"rel-{0:016x}")
+        patch.setattr(releases, "new_id", lambda _: f"rel-{0:016x}")
         gate.extract(held.vault, held.request("open"), whole, chosen)
         one = stopped_again(held, chosen)
     assert one == {
