@@ -54,9 +54,9 @@ def serve(
     """
     context = context_of(ctx)
     from cli.errors import tell_unseen
+    from vault.server.htsget.origins import parse as origin
     from vault.server.listening import Listening, parse
     from vault.server.listening import serve as listen_on
-    from vault.server.origins import parse as origin
     from vault.server.seal import Seal
     from vault.session.settings import read_settings
 
@@ -77,8 +77,8 @@ def serve(
     where.require_private()
     provider = None
     if oidc is not None:
-        from vault.server.oidc import OidcLogin
-        from vault.server.oidc_settings import read
+        from vault.server.oidc.oidc_login import OidcLogin
+        from vault.server.oidc.settings import read
 
         provider = OidcLogin(read(oidc))
     seal = Seal(folder, context.principal)

@@ -13,8 +13,9 @@ from vault.access import access_tokens, own_requests, projects, requests
 from vault.consent import recording
 from vault.crypto.keystore import PassphraseFactor
 from vault.extracts.genotype_files import FileChoice
-from vault.server import arrow_answers, spooled_files
 from vault.server.app import application
+from vault.server.panels import arrow_answers
+from vault.server.researchers import spooled_files
 from vault.server.seal import Seal
 from vault.session import principals
 

@@ -14,7 +14,7 @@ from tests.support import served, vaults
 from tests.support.vaults import opened, verified
 from vault.access import access_tokens
 from vault.operations.erasure import process as erasure
-from vault.server.htsget_questions import MOST_REGIONS
+from vault.server.htsget.questions import MOST_REGIONS
 
 COHORT = "/variants/served/cohort"
 REGION = f"{COHORT}?referenceName=22&start=1000&end=1300"

@@ -11,7 +11,7 @@ from tests.support import delivered, parcels, served
 from tests.support.outside import tool
 from tests.support.vaults import opened
 from vault.extracts.verification import key_fingerprint, private_key, verify_release
-from vault.server.oidc_settings import read
+from vault.server.oidc.settings import read
 
 PAGE = (Path(__file__).parents[2] / "docs" / "over-the-wire.md").read_text()
 

@@ -14,10 +14,10 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from vault.server.boundary import dressed
 from vault.server.console.forms import session_id
 from vault.server.heads import require_plain
-from vault.server.htsget_answers import response_at
+from vault.server.htsget.answers import response_at
+from vault.server.htsget.probes import is_probe
 from vault.server.limits import ASKER, Buckets
 from vault.server.metrics import Metrics
-from vault.server.probes import is_probe
 from vault.server.problems import HttpProblem
 
 REQUESTS = 512  # answered at a time; more are told 503

@@ -16,21 +16,26 @@ from starlette.responses import Response
 
 from vault.access.spool import FOLDER, prepare
 from vault.errors import GenovaultError
-from vault.server import asking, deliveries, engine, htsget, htsget_answers, notice_routes, oidc_routes, panels, receipts, system
+from vault.server import system
 from vault.server.boundary import Boundary
 from vault.server.console import frame, routes, visits
 from vault.server.console.sessions import Sessions
-from vault.server.extract_jobs import ExtractJobs
 from vault.server.health import Health
-from vault.server.held_views import HeldViews
-from vault.server.htsget import Streaming
+from vault.server.htsget import answers as htsget_answers
+from vault.server.htsget import routes as htsget
+from vault.server.htsget.origins import Preflights
+from vault.server.htsget.routes import Streaming
 from vault.server.metrics import Metrics
-from vault.server.oidc import OidcLogin
-from vault.server.origins import Preflights
+from vault.server.oidc import routes as oidc_routes
+from vault.server.oidc.oidc_login import OidcLogin
+from vault.server.panels import engine, genotypes
+from vault.server.panels.held_views import HeldViews
+from vault.server.panels.waiting import HeadWatch
 from vault.server.problems import HttpProblem, at_boundary, problem_of
+from vault.server.researchers import asking, deliveries, notices, receipts
+from vault.server.researchers.extract_jobs import ExtractJobs
+from vault.server.researchers.spooled_files import Downloads
 from vault.server.seal import Seal
-from vault.server.spooled_files import Downloads
-from vault.server.waiting import HeadWatch
 
 _TITLES = {404: "there is nothing here", 405: "this method is not for this address"}
 SWEEP_SECONDS = 60.0  # between two looks at what the spool still holds
@@ -118,7 +123,7 @@ def application(
     app.state.watch, app.state.held = HeadWatch(seal), HeldViews()
     app.state.streaming = streaming
     app.include_router(system.routes)
-    for room in (engine, panels, asking, receipts, deliveries, notice_routes, htsget):
+    for room in (engine, genotypes, asking, receipts, deliveries, notices, htsget):
         app.include_router(room.routes)
     console = routes.hang_in(app, seal, sessions)
     oidc_routes.hang_in(app, oidc)

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from vault.server.htsget_answers import response_at
+from vault.server.htsget.answers import response_at
 from vault.server.problems import BEGUN, HttpProblem
 
 MAX_BODY = 1 << 20  # bytes of a JSON body

@@ -24,8 +24,8 @@ from vault.server import connections
 from vault.server.admission import RATE, REQUESTS, Admission
 from vault.server.app import application
 from vault.server.connections import Connection, Crowd
-from vault.server.oidc import OidcLogin
-from vault.server.origins import Origins
+from vault.server.htsget.origins import Origins
+from vault.server.oidc.oidc_login import OidcLogin
 from vault.server.seal import Seal
 
 HANDSHAKE_SECONDS = 10.0  # of TLS

@@ -18,7 +18,7 @@ from tests.support.views import view_of
 from vault.client.arrow_reading import read_genotypes, read_sites
 from vault.client.panel_genotypes import PanelGenotypes, call_texts
 from vault.errors import UnavailableError
-from vault.server import arrow_answers
+from vault.server.panels import arrow_answers
 
 CALLS = ("0/0", "0/1", "1|1", "./.", ".", "0", "1", "0/.", "2|10", "0/0/1", "0|1|2|3", "./././.", "130/0", ".|1")
 

@@ -16,7 +16,7 @@ import pytest
 
 from tests.support import served
 from tests.support.vaults import opened, verified
-from vault.server.htsget_answers import is_here
+from vault.server.htsget.answers import is_here
 from vault.session import principals
 
 GENOTYPES = "/v1/projects/served/panels/pgx/genotypes"

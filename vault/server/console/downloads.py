@@ -12,11 +12,11 @@ from vault.access import own_releases
 from vault.access.own_releases import OwnRelease
 from vault.audit.actions import Action
 from vault.extracts.release_folder import RECEIPT_NAME
-from vault.server import deliveries
 from vault.server.console import cells, forms, frame
 from vault.server.console.frame import Answer, Badge, ConsolePage, Link
 from vault.server.console.visits import Console, Visit, ended
 from vault.server.problems import refused
+from vault.server.researchers import deliveries
 
 _KINDS = {"ready": "good", "making": "off", "waiting": "off", "refused": "bad", "failed": "bad", "lost": "bad", "stopped": "bad"}
 

@@ -24,8 +24,8 @@ from vault.server.console.frame import Answer, Download, Redirection
 from vault.server.console.messages import MESSAGES
 from vault.server.console.sections import act_of, sections
 from vault.server.console.sessions import ConsoleSession, Reach, SessionEndedError, Sessions
-from vault.server.extract_jobs import ExtractJobs
 from vault.server.problems import HttpProblem, problem_of
+from vault.server.researchers.extract_jobs import ExtractJobs
 from vault.server.seal import Seal
 from vault.session.unlocked_vault import UnlockedVault
 

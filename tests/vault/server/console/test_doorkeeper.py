@@ -10,10 +10,10 @@ from types import SimpleNamespace
 import pytest
 from starlette.requests import Request
 
-from vault.server import oidc_routes
 from vault.server.admission import SOURCE
 from vault.server.console import login
 from vault.server.limits import WaitingLine
+from vault.server.oidc import routes as oidc_routes
 from vault.server.problems import HttpProblem
 
 LINES = {

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from tests.support import vaults
 from tests.support.vaults import opened
 from vault.errors import InputError
-from vault.server.cursors import LONGEST, PanelCursor, cursor_text, read_cursor, signed_fields, signed_text
+from vault.server.panels.cursors import LONGEST, PanelCursor, cursor_text, read_cursor, signed_fields, signed_text
 
 KEY = bytes(range(32))
 FIELDS = st.dictionaries(st.text(max_size=20), st.text(max_size=40) | st.integers(0, 1 << 60), max_size=6)

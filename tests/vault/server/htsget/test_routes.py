@@ -14,10 +14,10 @@ from vault.access import access_tokens
 from vault.consent import recording
 from vault.extracts import bgzf
 from vault.server import problems
-from vault.server.htsget_answers import response_at
-from vault.server.htsget_questions import LARGEST, MOST_REGIONS
-from vault.server.origins import parse
-from vault.server.probes import MINUTE, Probes
+from vault.server.htsget.answers import response_at
+from vault.server.htsget.origins import parse
+from vault.server.htsget.probes import MINUTE, Probes
+from vault.server.htsget.questions import LARGEST, MOST_REGIONS
 from vault.server.problems import BOUNDARY
 
 ORIGIN = "http://127.0.0.1:9999"

@@ -7,8 +7,8 @@ import asyncio
 import pytest
 
 from vault.errors import RefusedError
-from vault.server import block_streams
-from vault.server.block_streams import PIECE, StreamedBlock
+from vault.server.htsget import block_streams
+from vault.server.htsget.block_streams import PIECE, StreamedBlock
 
 
 class Stream:

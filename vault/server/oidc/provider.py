@@ -11,7 +11,7 @@ from typing import Any
 
 from vault.access import outside_identities
 from vault.errors import InputError
-from vault.server.oidc_settings import OidcSettings
+from vault.server.oidc.settings import OidcSettings
 from vault.server.problems import HttpProblem
 
 SECONDS = 5.0  # of one request to the provider

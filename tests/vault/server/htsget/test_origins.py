@@ -7,8 +7,8 @@ import asyncio
 import pytest
 
 from vault.server.admission import Admission
+from vault.server.htsget.origins import Origins, Preflights
 from vault.server.metrics import Metrics
-from vault.server.origins import Origins, Preflights
 
 ORIGIN, OTHER = b"https://pages.example.org", b"https://evil.example.org"
 

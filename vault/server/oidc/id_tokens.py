@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from vault.access import outside_identities
-from vault.server.oidc_provider import Provider
-from vault.server.oidc_settings import OidcSettings
+from vault.server.oidc.provider import Provider
+from vault.server.oidc.settings import OidcSettings
 from vault.server.problems import HttpProblem
 
 SKEW = 60  # seconds

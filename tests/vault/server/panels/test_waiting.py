@@ -18,7 +18,7 @@ from tests.support.vaults import FACTOR, opened
 from vault.access import access_tokens, projects
 from vault.consent import recording
 from vault.operations.erasure import process
-from vault.server.waiting import OF_ONE
+from vault.server.panels.waiting import OF_ONE
 
 WAIT = 30
 

@@ -13,7 +13,7 @@ from vault.access import publication
 from vault.access.disclosure import budget_book
 from vault.audit.actions import Action
 from vault.server.bearers import admitted, token_of
-from vault.server.request_bodies import BudgetBody, BudgetsBody, NotSigned
+from vault.server.researchers.request_bodies import BudgetBody, BudgetsBody, NotSigned
 from vault.server.seal import seal_of
 from vault.session.unlocked_vault import UnlockedVault
 

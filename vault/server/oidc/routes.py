@@ -19,10 +19,10 @@ from vault.server.console import forms, frame
 from vault.server.console.login import LOGIN
 from vault.server.console.sessions import ActedFor, Reach
 from vault.server.console.visits import Console
-from vault.server.id_tokens import Subject
 from vault.server.limits import WaitingLine
-from vault.server.oidc import OidcLogin
-from vault.server.oidc_settings import CALLBACK
+from vault.server.oidc.id_tokens import Subject
+from vault.server.oidc.oidc_login import OidcLogin
+from vault.server.oidc.settings import CALLBACK
 from vault.server.problems import BEGUN, HttpProblem
 from vault.server.seal import Seal
 

@@ -18,16 +18,16 @@ from policies.token_scopes import TokenScope
 from vault import gate
 from vault.audit.actions import Action
 from vault.gate import PanelRead
-from vault.server import arrow_answers, panel_bodies
 from vault.server.bearers import admitted, token_of
 from vault.server.bodies import PLAIN, Genotypes, GenotypesAsked, Name, PanelChangesBody, PanelSites
-from vault.server.cursors import MOST_CHARACTERS, PanelCursor, cursor_invalid, cursor_text, read_cursor
-from vault.server.held_views import HeldStream, HeldViews, held_body, held_of
 from vault.server.limits import ASKER
+from vault.server.panels import arrow_answers, panel_bodies
+from vault.server.panels.cursors import MOST_CHARACTERS, PanelCursor, cursor_invalid, cursor_text, read_cursor
+from vault.server.panels.held_views import HeldStream, HeldViews, held_body, held_of
+from vault.server.panels.quick_reads import quick_read
+from vault.server.panels.waiting import watch_of
 from vault.server.problems import HttpProblem, refused
-from vault.server.quick_reads import quick_read
 from vault.server.seal import seal_of
-from vault.server.waiting import watch_of
 from vault.session.unlocked_vault import UnlockedVault
 
 routes = APIRouter(prefix="/v1/projects")

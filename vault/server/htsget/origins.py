@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from vault.errors import UsageError
-from vault.server.htsget_answers import is_here
+from vault.server.htsget.answers import is_here
 
 _FORM = re.compile(r"https?://[A-Za-z0-9.-]{1,253}(:[0-9]{1,5})?|https?://\[[0-9A-Fa-f:.]{2,45}\](:[0-9]{1,5})?")
 _MONTH = 30 * 24 * 3600  # seconds

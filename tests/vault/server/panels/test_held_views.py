@@ -7,8 +7,8 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from vault.server import held_views
-from vault.server.held_views import HeldStream, HeldViews
+from vault.server.panels import held_views
+from vault.server.panels.held_views import HeldStream, HeldViews
 from vault.server.problems import HttpProblem
 
 

@@ -12,7 +12,7 @@ from vault.access import access_tokens, releases, requests, spool
 from vault.crypto.keystore import PassphraseFactor
 from vault.errors import InputError
 from vault.extracts.genotype_files import FileChoice
-from vault.server.extract_jobs import ExtractJobs
+from vault.server.researchers.extract_jobs import ExtractJobs
 from vault.server.seal import Seal
 from vault.session import principals
 

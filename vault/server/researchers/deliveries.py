@@ -19,11 +19,11 @@ from vault.errors import RefusedError
 from vault.extracts.genotype_files import FileChoice
 from vault.server.bearers import admitted, token_of
 from vault.server.bodies import PLAIN
-from vault.server.extract_jobs import ExtractJobs
 from vault.server.problems import HttpProblem
-from vault.server.release_bodies import ExtractAsked, ReleaseBody, ReleasesBody, release_body
+from vault.server.researchers.extract_jobs import ExtractJobs
+from vault.server.researchers.release_bodies import ExtractAsked, ReleaseBody, ReleasesBody, release_body
+from vault.server.researchers.spooled_files import Downloads, SpooledFile, asked_range, etag_of, head, not_modified
 from vault.server.seal import seal_of
-from vault.server.spooled_files import Downloads, SpooledFile, asked_range, etag_of, head, not_modified
 from vault.session.unlocked_vault import UnlockedVault
 
 routes = APIRouter(prefix="/v1")

@@ -17,9 +17,9 @@ from dataclasses import dataclass
 from urllib.parse import urlencode
 
 from vault.access import outside_identities
-from vault.server.id_tokens import IdTokens, Subject
-from vault.server.oidc_provider import Provider
-from vault.server.oidc_settings import OidcSettings
+from vault.server.oidc.id_tokens import IdTokens, Subject
+from vault.server.oidc.provider import Provider
+from vault.server.oidc.settings import OidcSettings
 from vault.server.problems import HttpProblem
 from vault.session.on_behalf import OnBehalf
 from vault.session.unlocked_vault import UnlockedVault

@@ -10,9 +10,9 @@ import pytest
 
 from vault.access.spool import KeptFile
 from vault.errors import RefusedError
-from vault.server import spooled_files
 from vault.server.problems import HttpProblem
-from vault.server.spooled_files import Downloads, SpooledFile
+from vault.server.researchers import spooled_files
+from vault.server.researchers.spooled_files import Downloads, SpooledFile
 
 
 @pytest.fixture

@@ -15,12 +15,12 @@ from vault import gate
 from vault.audit.actions import Action, Outcome
 from vault.audit.bands import banded
 from vault.errors import GenovaultError, RefusedError
-from vault.server import htsget_questions
 from vault.server.bearers import admitted, ticket_of, token_of
-from vault.server.block_streams import MEDIA_TYPE, StreamedBlock
-from vault.server.htsget_answers import DESCRIBED, HtsgetJson, HtsgetProblem, TicketBody, response_at, service_info, ticket
-from vault.server.htsget_questions import RegionsAsked
-from vault.server.probes import Probes, is_probe
+from vault.server.htsget import questions
+from vault.server.htsget.answers import DESCRIBED, HtsgetJson, HtsgetProblem, TicketBody, response_at, service_info, ticket
+from vault.server.htsget.block_streams import MEDIA_TYPE, StreamedBlock
+from vault.server.htsget.probes import Probes, is_probe
+from vault.server.htsget.questions import RegionsAsked
 from vault.server.problems import HttpProblem
 from vault.server.seal import Seal, seal_of
 from vault.session.unlocked_vault import UnlockedVault
@@ -69,13 +69,13 @@ async def info(request: Request) -> Response:
     return HtsgetJson(service_info(_address(request)))
 
 
-@routes.get("/variants/{project}/{dataset}", responses=_TICKET, openapi_extra=htsget_questions.IN_QUERY)
+@routes.get("/variants/{project}/{dataset}", responses=_TICKET, openapi_extra=questions.IN_QUERY)
 async def variants(request: Request, project: Code, dataset: Code) -> Response:
     """Give a ticket for a region of a dataset, or all of it. Scope ``stream``."""
     return await _given(request, project, dataset, None, None)
 
 
-@routes.get("/variants/{project}/{dataset}/{panel}", responses=_TICKET, openapi_extra=htsget_questions.IN_QUERY)
+@routes.get("/variants/{project}/{dataset}/{panel}", responses=_TICKET, openapi_extra=questions.IN_QUERY)
 async def panel_variants(request: Request, project: Code, dataset: Code, panel: Code) -> Response:
     """Give a ticket for a panel, or the part of it in a region. Scope ``stream``."""
     return await _given(request, project, dataset, panel, None)
@@ -121,9 +121,9 @@ async def _given(request: Request, project: str, dataset: str, panel: str | None
         streaming.probed(seal)
         return response_at(request.scope["path"], HttpProblem(404, "not_served", "there is no index"))
     question = (
-        htsget_questions.of_query(request, project, dataset, panel)
+        questions.of_query(request, project, dataset, panel)
         if asked is None
-        else htsget_questions.of_body(request, asked, project, dataset, panel)
+        else questions.of_body(request, asked, project, dataset, panel)
     )
     address, token = _address(request), token_of(request)
 

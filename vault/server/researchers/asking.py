@@ -12,7 +12,7 @@ from vault.audit.actions import Action
 from vault.server.bearers import admitted, token_of
 from vault.server.bodies import PLAIN
 from vault.server.problems import refused
-from vault.server.request_bodies import RequestAsked, RequestBody, RequestsBody, WithdrawalAsked, request_body
+from vault.server.researchers.request_bodies import RequestAsked, RequestBody, RequestsBody, WithdrawalAsked, request_body
 from vault.server.seal import seal_of
 from vault.session.unlocked_vault import UnlockedVault
 

@@ -17,9 +17,9 @@ from vault.access import outside_identities
 from vault.crypto.keystore import Role
 from vault.crypto.secret import Secret
 from vault.errors import InputError, RefusedError
-from vault.server import oidc
-from vault.server.oidc import OidcLogin
-from vault.server.oidc_settings import ALGORITHMS, OidcSettings, read
+from vault.server.oidc import oidc_login
+from vault.server.oidc.oidc_login import OidcLogin
+from vault.server.oidc.settings import ALGORITHMS, OidcSettings, read
 from vault.server.problems import HttpProblem
 from vault.session import principals
 
@@ -233,7 +233,7 @@ def test_a_state_is_good_once_for_one_browser_and_ten_minutes(known, issuer):
     assert refusal(lambda: door.finish(known, query, begun.binder)) == "login_refused", "a replayed code"
     begun = door.begin()
     query = issuer.authorise(begun.url)
-    times.passed += oidc.PENDING_SECONDS
+    times.passed += oidc_login.PENDING_SECONDS
     assert refusal(lambda: door.finish(known, query, begun.binder)) == "login_refused"
 
 
@@ -307,13 +307,13 @@ def test_logins_that_others_begin_take_nobody_s_place(known, issuer):
 
 
 def test_states_that_came_back_are_remembered_as_long_as_they_count_and_bounded(known, issuer, monkeypatch):
-    monkeypatch.setattr(oidc, "MOST_USED", 3)
+    monkeypatch.setattr(oidc_login, "MOST_USED", 3)
     times = Times()
     door = login(issuer, times=times)
     for _ in range(5):
         assert refusal(lambda: comes_back(door, issuer, known, code="")) == "login_refused"
     assert len(door._used) == 3
-    times.passed += oidc.PENDING_SECONDS
+    times.passed += oidc_login.PENDING_SECONDS
     assert refusal(lambda: comes_back(door, issuer, known, code="")) == "login_refused"
     assert len(door._used) == 1
 

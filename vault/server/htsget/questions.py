@@ -13,7 +13,7 @@ from policies.loci import END
 from vault.access.stream_tickets import StreamAsked
 from vault.extracts.stream_format import StreamFormat
 from vault.server.bodies import Body
-from vault.server.htsget_answers import HtsgetProblem
+from vault.server.htsget.answers import HtsgetProblem
 
 MOST_REGIONS = 1_000  # of one ticket
 LARGEST = (1 << 32) - 1  # a position of htsget's is 32 bits without a sign

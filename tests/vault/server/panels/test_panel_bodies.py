@@ -11,8 +11,8 @@ from tests.support import vaults
 from tests.support.vaults import opened
 from tests.support.vcf_text import vcf
 from vault import gate
-from vault.server import panel_bodies
 from vault.server.bodies import Genotypes, PanelSites
+from vault.server.panels import panel_bodies
 
 SAID = {"cursor": "x", "drop": [], "whole": True}
 

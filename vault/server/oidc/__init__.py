@@ -1,0 +1,1 @@
+"""Login of researchers by an OpenID provider."""

@@ -1,0 +1,1 @@
+"""Panels for engines: genotypes, changes and matching in place."""

@@ -1,0 +1,1 @@
+"""Requests, extracts, downloads, notices and receipts of researchers."""
