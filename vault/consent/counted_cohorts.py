@@ -10,7 +10,7 @@ from policies.disclosure.alleles import Allele
 from vault.access.scope import AccessScope
 from vault.consent import release_decisions
 from vault.consent.cohort_decisions import Decided
-from vault.crypto.context import encode_context
+from vault.crypto.context import encode_context, fitting
 from vault.crypto.primitives import sha256
 from vault.errors import RefusedError
 from vault.ids import SubjectId
@@ -64,6 +64,6 @@ def cohort(vault: UnlockedVault, tx: Transaction, scope: AccessScope, decide: De
         known = decided.members, decided.permitted, decided.members.places(decided.permitted)
         vault.caches.put(_PLACES, known)
     masks = sha256(repr((hidden.masks, hidden.only)).encode())
-    said = (scope.project.project_id, scope.dataset.dataset_id, len(decided.permitted), b"".join(decided.permitted))
+    said = (scope.project.project_id, scope.dataset.dataset_id, len(decided.permitted), fitting(b"".join(decided.permitted)))
     digest = sha256(encode_context("genovault/cohort/v1", *said, known[2], masks))
     return CountedCohort(decided, hidden, known[2], masks, digest)

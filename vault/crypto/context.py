@@ -7,6 +7,7 @@ same encoding.
 
 from __future__ import annotations
 
+from vault.crypto.primitives import sha256
 from vault.errors import IntegrityError, UsageError
 
 MAX_FIELD_BYTES = 0xFFFF  # the length prefix is u16
@@ -32,6 +33,11 @@ def encode_context(*fields: str | bytes | int) -> bytes:
             raise UsageError("context_invalid", "a field of a context is longer than 65,535 bytes")
         parts += (len(raw).to_bytes(2, "big"), raw)
     return b"".join(parts)
+
+
+def fitting(raw: bytes) -> bytes:
+    """Bytes as a field of a context: themselves if they fit, else their SHA-256. Where both can be, another field says how long they are."""
+    return raw if len(raw) <= MAX_FIELD_BYTES else sha256(raw)
 
 
 def decode_context(raw: bytes) -> list[bytes]:

@@ -17,7 +17,7 @@ from vault.access.scope import AccessScope, scope_of_matching
 from vault.access.told import told
 from vault.audit.actions import Action
 from vault.audit.bands import spoken
-from vault.crypto.context import encode_context
+from vault.crypto.context import encode_context, fitting
 from vault.crypto.primitives import sha256
 from vault.gate import accesses, blocks, decision
 from vault.gate.accesses import Access
@@ -174,6 +174,6 @@ def _pack(vault: UnlockedVault, scope: AccessScope) -> CriteriaPack:
 def _cohort(access: Access) -> bytes:
     """Digest of the people of an access, the parts that hold their calls, the masks and the rules of a view, 32 bytes."""
     scope, decided, hidden = access.scope, access.decided, access.limits.hidden
-    people = scope.project.project_id, scope.dataset.dataset_id, len(decided.permitted), b"".join(decided.permitted)
+    people = scope.project.project_id, scope.dataset.dataset_id, len(decided.permitted), fitting(b"".join(decided.permitted))
     masks = sha256(repr((hidden.masks, hidden.only, access.limits.rules)).encode())
     return sha256(encode_context("genovault/matched-cohort/v1", *people, decided.members.places(decided.permitted), masks))

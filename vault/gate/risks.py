@@ -13,7 +13,7 @@ from vault.audit.actions import Action, Outcome
 from vault.audit.bands import banded
 from vault.consent import release_decisions
 from vault.consent.cohort_decisions import Decided
-from vault.crypto.context import encode_context
+from vault.crypto.context import encode_context, fitting
 from vault.crypto.primitives import sha256
 from vault.errors import InputError, RefusedError
 from vault.gate import blocks, decision
@@ -92,7 +92,7 @@ def _basis(vault: UnlockedVault, tx: Transaction, scope: AccessScope, decided: D
         (limits.hidden.masks, limits.hidden.only, limits.excluded, limits.rules, project.declaration.disclosure)
     ).encode()
     left = released_sites.known(vault, tx, project).total
-    said = (bytes(scope.dataset.dataset_id), b"".join(people), decided.members.places(people), sha256(hidden), left)
+    said = (bytes(scope.dataset.dataset_id), fitting(b"".join(people)), decided.members.places(people), sha256(hidden), left)
     return sha256(encode_context("genovault/risk-basis/v1", *said)).hex()
 
 

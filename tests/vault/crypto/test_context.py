@@ -2,7 +2,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vault.crypto.context import decode_context, encode_context
+from vault.crypto.context import decode_context, encode_context, fitting
+from vault.crypto.primitives import sha256
 from vault.errors import IntegrityError, UsageError
 
 
@@ -39,3 +40,8 @@ def test_what_does_not_fit_is_a_usage_error(field):
 @pytest.mark.parametrize("field", [bytes(65_535), 0, (1 << 64) - 1])
 def test_the_largest_fields_fit(field):
     assert len(decode_context(encode_context(field))) == 1
+
+
+def test_what_is_too_long_for_a_field_goes_in_by_its_digest():
+    assert fitting(bytes(65_535)) == bytes(65_535)
+    assert fitting(bytes(65_536)) == sha256(bytes(65_536))
