@@ -34,12 +34,18 @@ BUG = "this answer failed"
 
 
 class Admission:
-    """Holds each request against the limits of its token and source. ``tell``: is told of bugs, which nobody else is."""
+    """Holds each request against the limits of its token and source. ``tell``: is told of bugs, which nobody else is. ``clock``: seconds."""
 
     def __init__(
-        self, app: ASGIApp, metrics: Metrics, *, rate: float = RATE, tell: Callable[[BaseException], None] = lambda _: None
+        self,
+        app: ASGIApp,
+        metrics: Metrics,
+        *,
+        rate: float = RATE,
+        tell: Callable[[BaseException], None] = lambda _: None,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._app, self._metrics, self._tell = app, metrics, tell
+        self._app, self._metrics, self._tell, self._clock = app, metrics, tell, clock
         self._tokens = Buckets(rate, 2 * rate)
         self._sources = Buckets(SOURCE_RATE, 2 * SOURCE_RATE)
         self._begun: Counter[str] = Counter()  # requests that are being answered, by token
@@ -49,7 +55,7 @@ class Admission:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        begun, status = time.monotonic(), 500
+        begun, status = self._clock(), 500
         token, source = token_key(scope), str(scope.get("state", {}).get(SOURCE, ""))
 
         async def watched(message: Message) -> None:
@@ -75,7 +81,7 @@ class Admission:
                 del self._begun[token]
             if not is_probe(scope["path"], scope["query_string"].decode("latin-1")):
                 self._settle(token, source, status)
-            self._metrics.answered(scope, status, time.monotonic() - begun)
+            self._metrics.answered(scope, status, self._clock() - begun)
 
     def _admit(self, token: str, source: str, now: float) -> None:
         if self._begun.total() > REQUESTS:
@@ -93,7 +99,7 @@ class Admission:
             raise _too_many("too many requests: wait", wait, int(buckets.burst), buckets.left(key, now))
 
     def _settle(self, token: str, source: str, status: int) -> None:
-        owed, now = OWED.get(status, 0.0), time.monotonic()
+        owed, now = OWED.get(status, 0.0), self._clock()
         if owed and source:
             self._sources.charge(source, now, owed)
         if owed and token:
