@@ -1,4 +1,4 @@
-"""What an answer to a question for presence takes: charge, stored answer, durable entry and receipt, with the cohort's table warm.
+"""Time of an answer to a question for presence: charge, stored answer, durable entry and receipt, with the cohort's table warm.
 
     python -m benchmarks.counts [--people 2504] [--sites 1500] [--questions 200]
 

@@ -152,7 +152,7 @@ def cpu() -> float:
 
 @contextmanager
 def counting() -> Iterator[list[int]]:
-    """How many blocks each reading of a container opens, meanwhile."""
+    """Number of blocks that each reading of a container opens, meanwhile."""
     found: list[int] = []
     original: Callable[..., object] = part_reader.open_blocks
 

@@ -1,4 +1,4 @@
-"""What an extract costs in each format, and what a small one costs from the shell.
+"""Cost of an extract in each format, and of a small one from the shell.
 
     python -m benchmarks.formats [--work FOLDER] [--scale 1] [--rounds 5]
 

@@ -1,4 +1,4 @@
-"""What many parts of the same people cost: a cohort imported contig by contig beside the same calls imported at once, in turn, in one run.
+"""Cost of many parts of the same people: a cohort imported contig by contig beside the same calls imported at once, in turn, in one run.
 
     python -m benchmarks.layouts [--people 5000] [--parts 25] [--sites 200] [--rounds 9] [--work FOLDER]
 

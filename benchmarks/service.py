@@ -1,4 +1,4 @@
-"""What a server answers: open-loop requests for one person's panel, batches of people, and everybody as Arrow.
+"""Answers of a server: open-loop requests for one person's panel, batches of people, and everybody as Arrow.
 
     python -m benchmarks.service [--people 1000] [--loci 1000] [--seconds 20] [--rates 100 700] [--whole]
 

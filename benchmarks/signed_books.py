@@ -1,4 +1,4 @@
-"""What signed books cost: this checkout beside an earlier one, and a vault of many signed rows beside one of few, in turn, in one run.
+"""Cost of signed books: this checkout beside an earlier one, and a vault of many signed rows beside one of few, in turn, in one run.
 
     git worktree add ../before 4e26e28                                     # the last commit whose books nothing signed
     python -m benchmarks.signed_books --before ../before [--work FOLDER] [--rounds 7] [--rows 1000] [--scale 1]

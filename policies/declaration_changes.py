@@ -11,7 +11,7 @@ from policies.purposes import ApprovalMode
 
 _UNDECLARED = "not declared"
 _SILENT = {"approval": str(ApprovalMode.STANDING), "delivery": "sealed where recipients are declared"}
-"""What a declaration says that leaves a field out, where that is something."""
+"""Meaning of a field that a declaration leaves out, where it has one."""
 _OF_THE_PURPOSE = ("purpose", "organisation")
 """Sections that say what the data are for, and by whom; people, datasets, recipients and limits may change around them."""
 

@@ -1,4 +1,4 @@
-"""What those who hold a person's released records have to do when the person may be released to them no more.
+"""Duties of those who hold a person's released records when the person may be released to them no more.
 
 What was released lawfully was lawful, and a withdrawal does not undo it (GDPR Art. 7(3)); recipients are told (Art. 19). So a record
 leaves further use, and is deleted where the person asked for that, or where what is known now says that it should never have left.
@@ -17,7 +17,7 @@ from policies.states import ConsentState
 
 
 class Todo(StrEnum):
-    """What a recipient does with a person's record."""
+    """Act of a recipient on a person's record."""
 
     STOP = "stop"
     DELETE = "delete"
@@ -30,11 +30,11 @@ WORDS: Mapping[Todo, str] = MappingProxyType(
     }
 )
 WITHIN: Mapping[Todo, timedelta] = MappingProxyType({Todo.STOP: timedelta(days=14), Todo.DELETE: timedelta(days=30)})
-"""How long a recipient has."""
+"""Time that a recipient has."""
 
 
 def todo(*, permitted: bool, shows_excluded: bool, asked_to_delete: bool, lawful_then: bool) -> Todo | None:
-    """What is to be done with a record that left, None where it may be held.
+    """Act due on a record that left, None where it may be held.
 
     Args:
         permitted: the person's consent permits the project's purpose now.

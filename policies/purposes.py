@@ -127,7 +127,7 @@ class ApprovalMode(StrEnum):
 
 
 class Delivery(StrEnum):
-    """Whether extracts are sealed to the declared recipients' keys."""
+    """Sealing of extracts to the declared recipients' keys."""
 
     SEALED = "sealed"
     PLAIN = "plain"

@@ -155,7 +155,7 @@ _DECLARE = {
     ),
 }
 LACKING = {about: text for text, several in _DECLARE.items() for about in several}
-"""What the declaration lacks, by what the reason is about."""
+"""Lack of the declaration, by what the reason is about."""
 
 _STRONGEST = (
     WITHDRAWN,

@@ -24,7 +24,7 @@ from vault.session.unlocked_vault import UnlockedVault
 
 @dataclass(frozen=True)
 class CriterionCount:
-    """How many people a criterion holds for, as it was drawn with ``epsilon`` nats; None for fewer than 21 and for all but 20."""
+    """Number of people for whom a criterion holds, as it was drawn with ``epsilon`` nats; None for fewer than 21 and for all but 20."""
 
     id: str
     people: int | None

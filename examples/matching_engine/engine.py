@@ -167,7 +167,7 @@ def _options() -> argparse.ArgumentParser:
 
 
 def findings(answer: MatchAnswer | ServedMatch) -> str:
-    """Whom each criterion of a pack holds for."""
+    """People for whom each criterion of a pack holds."""
     lines = []
     for one in answer.criteria:
         lines += [f"{one.id}: {len(one.matched)} people; unknown of {one.unknown_band}", *(f"  {name}" for name in one.matched)]

@@ -1,1 +1,1 @@
-"""What counts and presence disclose: noise, its price, budgets and cells. Pure."""
+"""Disclosure by counts and presence: noise, its price, budgets and cells. Pure."""

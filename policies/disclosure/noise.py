@@ -22,7 +22,7 @@ _MISSED = 0.05  # share of answers that are further off than their accuracy says
 
 @dataclass(frozen=True)
 class Price:
-    """What answers of one request cost. ``epsilon`` for each of ``alleles`` distinct alleles that was not answered before."""
+    """Price of the answers of one request. ``epsilon`` for each of ``alleles`` distinct alleles that was not answered before."""
 
     epsilon: Micronats
     alleles: int

@@ -45,7 +45,7 @@ class OptOuts(StrEnum):
 
 @dataclass(frozen=True)
 class Linkage:
-    """When a site is masked because it is linked with an excluded place (docs/design/disclosure.md §8.2, 8).
+    """Rule for masking a site that is linked with an excluded place (docs/design/disclosure.md §8.2, 8).
 
     ``percent``: least r² with a variant of the place, in hundredths. ``window``: bases on each side. ``carriers``: least number of people
     who carry both.

@@ -15,6 +15,7 @@ LIBRARY = python_files("vault", "policies")  # a command's docstring is its help
 MIGRATIONS = ROOT / "vault" / "storage" / "migrations"
 ARRAY = re.compile(r"\b(?:NDArray|Codes|Ints|Indices|Alts)\b")
 SHAPE = re.compile(r"\b(?:u?int(?:8|16|32|64|p)|bool|float64|dtype)\b|\w\[[^\]]+\]")
+QUESTION = re.compile(r'^\s*"""(?:What|Who|Whom|Whose|How|Where|When|Which|Whether|Why)\b.*$', re.MULTILINE)
 OURS = {
     node.name
     for path in (ROOT / "vault" / "errors.py", ROOT / "policies" / "errors.py")
@@ -59,6 +60,15 @@ def test_a_long_module_says_why_it_is():
 def test_a_test_file_is_read_in_one_go():
     lines = {relative(path): len(path.read_text(encoding="utf-8").splitlines()) for path in python_files("tests")}
     assert {name: count for name, count in lines.items() if count > TEST_LINES} == {}
+
+
+def test_a_docstring_begins_with_its_term_and_not_with_a_question():
+    """Of modules, classes, functions and what stands below a name alike; a command's docstring is its help."""
+
+    def asking(path: Path) -> list[str]:
+        return QUESTION.findall(path.read_text(encoding="utf-8"))
+
+    assert found_in(python_files("vault", "policies", "benchmarks", "examples"), asking) == {}
 
 
 def test_a_class_name_stands_for_one_thing():

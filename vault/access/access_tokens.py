@@ -211,7 +211,7 @@ def remembered(vault: UnlockedVault, text: str) -> tuple[Authenticated, StateGua
 
 
 def _looked_up(vault: UnlockedVault, accessor: str, secret: bytes) -> tuple[datetime, Authenticated]:
-    """When a token ends, and its bearer. Raises as ``authenticate``."""
+    """End of a token, and its bearer. Raises as ``authenticate``."""
     with vault.books.read() as tx:
         row = tx.get(AccessTokenRow, accessor)
         held = row.mac if row is not None else bytes(32)

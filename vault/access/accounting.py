@@ -182,5 +182,5 @@ def _disclosure(intent: Record, closings: Sequence[LogEntry], said: Mapping[str,
 
 
 def _unsaid(intent: Record) -> str:
-    """What has to be assumed of an access that never said how it ended."""
+    """Assumption about an access that never said how it ended."""
     return ASSUMED if is_access(intent) else Outcome.ABORTED.value

@@ -239,7 +239,7 @@ def is_kept(vault: UnlockedVault, release: Release, *, at: datetime) -> bool:
 
 
 def until(release: Release) -> datetime:
-    """When a leftover is given up."""
+    """Time at which a leftover is given up."""
     return datetime.fromisoformat(release.created) + KEPT
 
 

@@ -25,14 +25,14 @@ from vault.subjects.references import resolve
 
 @dataclass(frozen=True)
 class NamedAt:
-    """What a person is called in a release or holding; None where nobody can tell any more."""
+    """Pseudonym of a person in a release or holding; None where nobody can tell any more."""
 
     ref: str
     pseudonym: str | None
 
 
 def names_of(vault: UnlockedVault, reference: str, *, project: str, reason: str) -> list[NamedAt]:
-    """What a person is called in everything of a project that left with them, so that a researcher can be told which record to drop.
+    """Pseudonyms of a person in everything of a project that left with them, so that a researcher can be told which record to drop.
 
     Raises:
         InputError: ``subject_unknown``, ``subject_ambiguous``, ``project_unknown``, ``reason_missing``; ``not_released``: nothing of the project has the person.

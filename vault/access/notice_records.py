@@ -82,7 +82,7 @@ class Notice:
 
     @property
     def in_force(self) -> tuple[Drop, ...]:
-        """What is to be dropped, or was."""
+        """Record to be dropped, or that was."""
         return tuple(drop for drop in self.content.drops if not drop.off)
 
     def overdue(self, now: datetime) -> bool:

@@ -220,7 +220,7 @@ def _entry(project: Project, version: ProjectVersion) -> dict[str, Any]:
 
 
 def _changes(every: Sequence[ProjectVersion], version: ProjectVersion) -> tuple[Change, ...]:
-    """What a version changes against the one in force when it was declared, or against the draft before."""
+    """Changes of a version against the one in force when it was declared, or against the draft before."""
     earlier = [one for one in every if one.version < version.version]
     in_force = [one for one in earlier if one.approved is not None]
     before = (in_force or earlier)[-1:]

@@ -113,7 +113,7 @@ def _rows(tx: Transaction, ids: Iterable[str]) -> dict[str, ReleaseRow]:
 
 
 def _gone(vault: UnlockedVault, rows: Mapping[str, ReleaseRow], intent: Record) -> bool:
-    """Whether an access left of whose end the log's index does not tell: by its sealed record, which has an outcome, or is gone itself."""
+    """True if an access left of whose end the log's index does not tell: by its sealed record, which has an outcome, or is gone itself."""
     row = rows.get(_release(intent))
     if row is None:
         return True

@@ -47,7 +47,7 @@ ENDED = frozenset({DENIED, WITHDRAWN, EXPIRED})
 _ALWAYS_SAID = ("regions", "panel", "panel_version", "submitted_for")
 
 HOLDS = timedelta(days=90)
-"""How long a request waits for its approval, and after it for its first release."""
+"""Wait of a request for its approval, and after it for its first release."""
 
 
 @dataclass(frozen=True)

@@ -286,7 +286,7 @@ def _end(vault: UnlockedVault, row: ResolutionRow, state: str) -> None:
 
 
 def _state(vault: UnlockedVault, tx: Transaction, row: ResolutionRow) -> str:
-    """What became of a request, by the log, or by the end that the row has. Raises IntegrityError ``resolution_altered``."""
+    """End of a request, by the log, or by the end that the row has. Raises IntegrityError ``resolution_altered``."""
     states = _logged(vault, row) | {_content(vault, row).get("ended", OPEN)}
     state = next((one for one in (EXECUTED, CLOSED, APPROVED) if one in states), OPEN)
     return EXPIRED if state in {OPEN, APPROVED} and from_micros(row.expires) <= moment(vault, tx).at else state

@@ -22,7 +22,7 @@ from vault.storage.database import Transaction
 from vault.storage.timestamps import to_micros
 
 HOLDS = timedelta(days=30)
-"""How long a proposal waits for another steward."""
+"""Wait of a proposal for another steward."""
 
 
 @dataclass(frozen=True)

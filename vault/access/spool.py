@@ -80,7 +80,7 @@ def is_id(text: str) -> bool:
 
 
 def until(release: Release) -> datetime:
-    """When a folder is removed, at the latest."""
+    """Latest time at which a folder is removed."""
     return datetime.fromisoformat(release.created) + KEPT
 
 

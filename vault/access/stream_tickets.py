@@ -125,7 +125,7 @@ def find(vault: UnlockedVault, text: str) -> StreamTicket:
 
 
 def holder(vault: UnlockedVault, tx: Transaction, ticket: StreamTicket) -> Authenticated:
-    """Whom a ticket was given to, where their token still holds, for streams of the ticket's project.
+    """Bearer to whom a ticket was given, where their token still holds, for streams of the ticket's project.
 
     Raises:
         RefusedError: ``token_refused``.

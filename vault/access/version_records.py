@@ -56,7 +56,7 @@ def approval_of(act: Action, project_id: bytes, declaration_sha256: bytes, *, ve
 
 
 def version_ref(project_id: bytes, version: int) -> bytes:
-    """What approvals call one version of a project: of the first, the project's id alone."""
+    """Name of one version of a project in approvals: of the first, the project's id alone."""
     return project_id if version == 1 else project_id + version.to_bytes(4, "big")
 
 

@@ -1,4 +1,4 @@
-"""Who holds what now: each release with its recipients, each panel with the program that reads it, and how many people in it are to be dropped."""
+"""Holders now: each release with its recipients, each panel with the program that reads it, and how many people in it are to be dropped."""
 
 from __future__ import annotations
 

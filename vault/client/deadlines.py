@@ -15,7 +15,7 @@ import httpcore
 import httpx
 
 UNTIL: ContextVar[float] = ContextVar("until")
-"""When the request of this thread is to have its answer, by the monotonic clock."""
+"""Deadline of this thread's request, by the monotonic clock."""
 
 
 class BoundStream(httpcore.NetworkStream):

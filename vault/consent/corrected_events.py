@@ -21,7 +21,7 @@ EVIDENCE, CHANNEL, PREFERENCE = "evidence", "channel", "preference:"  # of a sea
 
 @dataclass(frozen=True)
 class Amendment:
-    """What is said rightly: a time, some of the answers, the signer, or the same once it is checked. Nothing: it was never said."""
+    """Correct statement: a time, some of the answers, the signer, or the same once it is checked. Nothing: it was never said."""
 
     at: Stated | None = None
     answers: Mapping[str, str] = field(default_factory=dict)  # by question; the others stay
@@ -31,7 +31,7 @@ class Amendment:
 
     @property
     def kind(self) -> CorrectionKind:
-        """Whether the event was otherwise, or never was."""
+        """Choice between an event that was otherwise and one that never was."""
         anything = self.at is not None or self.answers or self.signer is not None or self.signed_by or self.checked
         return CorrectionKind.RESTATED if anything else CorrectionKind.VOID
 

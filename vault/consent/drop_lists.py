@@ -44,7 +44,7 @@ class Followed:
 
 @dataclass(frozen=True)
 class _Wanted:
-    """What a name at one place comes to. ``todo`` None: it may be held."""
+    """State of a name at one place. ``todo`` None: it may be held."""
 
     held: HeldAt
     pseudonym: str
@@ -84,7 +84,7 @@ def follow_quietly(vault: UnlockedVault, tx: Transaction, subject: SubjectId) ->
 
 
 def plan(vault: UnlockedVault, tx: Transaction, subject: SubjectId) -> PlannedNotices:
-    """What has to be opened and called off about a person. Nothing is written.
+    """Notices to be opened and called off about a person. Nothing is written.
 
     Raises:
         IntegrityError: the log, a record or a notice was altered. UnavailableError: ``branch_closed``.

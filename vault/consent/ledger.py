@@ -103,7 +103,7 @@ class Ledger:
         return self.columns.subject_id(int(self.columns.subject[found[0]])) if len(found) else None
 
     def patterns(self) -> list[ConsentEvent]:
-        """What the events say, each distinct statement once (``records.parse_statement``)."""
+        """Statements of the events, each distinct one once (``records.parse_statement``)."""
         return [self.columns.statements.pattern(one) for one in np.unique(self.columns.statement_ids).tolist()]
 
     def who_answered(self, form: str) -> set[SubjectId]:

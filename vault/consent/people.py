@@ -80,7 +80,7 @@ def find(vault: UnlockedVault, text: str) -> list[KnownPerson]:
 
 
 def statuses(vault: UnlockedVault, tx: Transaction, subjects: Sequence[SubjectId]) -> dict[SubjectId, str]:
-    """What each person's consent makes of them now, in words; a class of equal people is looked at once. Raises as ``ledger.read``."""
+    """State of each person by their consent now, in words; a class of equal people is looked at once. Raises as ``ledger.read``."""
     known = cohort_decisions.cached_decision_classes(vault, ledger.read(tx, vault))
     now, total = moment(vault, tx).at, len(known.columns.ids)
     numbers = known.columns.numbers(list(subjects))

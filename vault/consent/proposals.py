@@ -77,7 +77,7 @@ class Proposal:
 
     @property
     def kind(self) -> CorrectionKind:
-        """Whether the event never was, or was otherwise."""
+        """Choice between an event that never was and one that was otherwise."""
         return self.asked.amendment.kind
 
 
@@ -92,7 +92,7 @@ def approval(vault: UnlockedVault, subject: SubjectId, event_id: str, said: byte
 
 
 def sealed(vault: UnlockedVault, subject: SubjectId, asked: AskedCorrection, content: bytes) -> str:
-    """What was asked for, for the detail of the log entry: base64 of a blob under the person's identity key."""
+    """Proposal for the detail of the log entry: base64 of a blob under the person's identity key."""
     said = asked.amendment
     document = {
         "content": content.hex(),
@@ -172,7 +172,7 @@ def take_back(vault: UnlockedVault, event_id: str, *, reason: str) -> Proposal:
 
 
 def _asked(vault: UnlockedVault, subject: SubjectId, principal: str, content: bytes) -> AskedCorrection | None:
-    """What a steward proposed by the newest entry that says so, or None: it was no proposal, or one of before what was asked was kept."""
+    """Proposal of a steward by the newest entry that says so, or None: it was no proposal, or one of before what was asked was kept."""
     log, act = vault.trail.log, Action.CONSENT_PROPOSE_CORRECTION.value
     tokens = vault.subject_keys.all_tokens([subject]).get(subject, [])
     for entry in reversed(log.entries_at(log.entries_of(*tokens))):

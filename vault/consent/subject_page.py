@@ -203,7 +203,7 @@ def _act(one: Mapping[str, Any]) -> str:
 
 
 def _ended(one: Mapping[str, Any]) -> str:
-    """How an act ended; of an access what became of the data."""
+    """End of an act; of an access what became of the data."""
     if "ended" in one:
         return {"done": "handed over", "assumed": "not recorded: perhaps handed over"}.get(
             one["ended"], "nothing was handed over"

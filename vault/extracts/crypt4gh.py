@@ -35,7 +35,7 @@ BATCH = 32  # segments that are sealed and written at once: 2 MiB
 
 @dataclass(frozen=True)
 class Envelope:
-    """Whom the sealed files of one release are for: the vault's key as their writer, and the readers' public keys, 32 bytes each.
+    """Readers of the sealed files of one release: the vault's key as their writer, and the readers' public keys, 32 bytes each.
 
     Raises:
         UsageError: ``no_reader``.

@@ -30,7 +30,7 @@ STEM = "genotypes"  # of the files' names, but of Parquet's tables
 
 @dataclass(frozen=True)
 class FileChoice:
-    """How genotypes are written. ``by_contig``: a set of files for each contig that has records, all with the same header. ``layout``: of Parquet.
+    """Choice of how genotypes are written. ``by_contig``: a set of files for each contig that has records, all with the same header. ``layout``: of Parquet.
 
     Raises:
         UsageError: ``layout_without_parquet``, ``wide_by_contig``: choices that exclude each other.
@@ -62,7 +62,7 @@ _DATA = {"vcf": "genotypes.vcf.gz", "bcf": "genotypes.bcf", "pgen": "genotypes.p
 
 
 def choice_of(manifest: str) -> FileChoice:
-    """How the genotypes of a release are written, by its manifest.json. Raises ValueError for text that is none."""
+    """Choice by which a release's genotypes are written, from its manifest.json. Raises ValueError for text that is none."""
     names = {str(entry["name"]).removesuffix(".c4gh") for entry in json.loads(manifest)["manifest"]["files"]}
     for file_format, whole in _DATA.items():
         stem, end = whole.split(".", 1)

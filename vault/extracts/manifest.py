@@ -81,7 +81,7 @@ class SealedFor(_Frozen):
 
 
 class Sealing(_Frozen):
-    """How sealed files are sealed: the vault's public key as their writer (hex), and whom they are for."""
+    """Sealing of sealed files: the vault's public key as their writer (hex), and whom they are for."""
 
     writer: Sha256
     recipients: Annotated[tuple[SealedFor, ...], Field(min_length=1)]

@@ -37,7 +37,7 @@ class ParquetColumn:
 
     @property
     def path(self) -> tuple[str, ...]:
-        """Where its values are in the schema."""
+        """Path of its values in the schema."""
         return (self.name, "list", "element") if self.listed else (self.name,)
 
     def elements(self) -> list[bytes]:

@@ -36,7 +36,7 @@ class SignedFile:
         return self._whole(inner, signature, VerifierKey(f"{log}/release", ED25519, signing_key.public))
 
     def verify(self, data: bytes, release_keys: Sequence[str]) -> dict[str, Any]:
-        """What a document says, once its signature by one of the release keys holds. ``release_keys``: fingerprints.
+        """Content of a document, once its signature by one of the release keys holds. ``release_keys``: fingerprints.
 
         Raises:
             IntegrityError: ``<kind>_malformed``, ``<kind>_key``, ``<kind>_signature``.

@@ -66,7 +66,7 @@ def site_texts(page: Page) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
 
 
 def _fixed_columns(page: Page) -> tuple[NDArray[np.uint8] | NDArray[np.int64] | NDArray[np.int32], ...]:
-    """What the records' columns before the calls are made of, uint8[], int64[] and int32[], as ``vcf_kernels.fixed_columns`` takes it."""
+    """Parts of the records' columns before the calls, uint8[], int64[] and int32[], as ``vcf_kernels.fixed_columns`` takes it."""
     sites, counts = page.sites, page.counts
     names = "".join(sites.contigs).encode()
     name_ends = np.zeros(len(sites.contigs) + 1, np.int64)

@@ -231,7 +231,7 @@ def _cleared(vault: UnlockedVault, scope: AccessScope, on: DecidedOn, panel: Ope
 
 
 def _held(vault: UnlockedVault, terms: ReadTerms, tokens: Sequence[AuditToken]) -> tuple[bool, set[int]]:
-    """Whether the terms are in the books already, and columns of those whom the principal's holding has."""
+    """Presence of the terms in the books, and columns of those whom the principal's holding has."""
     with vault.books.read() as tx:
         own = {"project_id": terms.project_id, "holder": vault.principal, "panel_id": terms.panel_id, "names": terms.names}
         sets = holdings.sets_of(tx, **own)  # type: ignore[arg-type]

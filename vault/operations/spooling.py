@@ -17,7 +17,7 @@ from vault.operations import release_recovery
 from vault.session.unlocked_vault import UnlockedVault
 
 AGAIN = timedelta(seconds=60)
-"""How long a decision over all people of a release stands while the consent ledger has no new event: consents end by themselves, too."""
+"""Life of a decision over all people of a release while the consent ledger has no new event: consents end by themselves, too."""
 
 
 class HandedOut:

@@ -15,7 +15,7 @@ CLOSED = frozenset({"cannot_unlock", "no_vault", "passphrase_needed", "slot_outd
 
 
 def examine(folder: Path, error: GenovaultError) -> HealthReport:
-    """Why the vault does not open, and which of its parts in the folder are not there."""
+    """Reason for which the vault does not open, and those of its parts that are not in the folder."""
     found = [HealthFinding(Severity.ERROR, error.code, error.message, error.hint or _BACK)]
     found += [HealthFinding(Severity.ERROR, "part_missing", f"{name} is not there", _BACK) for name in _missing(folder)]
     return HealthReport(tuple(found), ("everything that is sealed",))

@@ -26,7 +26,7 @@ RATE = 1_000.0  # requests a second of one token
 SOURCE_RATE = 200.0  # and of one source on another machine, whatever tokens it shows
 HEALTH_RATE = 50.0  # requests a second for the server's own routes, from whomever
 OWED = {401: 20.0, 403: 5.0, 404: 5.0}
-"""What an answer costs beyond the one request: guessing tokens and names is slower than asking what may be asked."""
+"""Price of an answer beyond the one request, by status: guessing tokens and names is slower than asking what may be asked."""
 
 CONSOLE = "/console"  # addresses at which a session counts, and no token
 SOURCE = "source"  # of a request's state: where its connection comes from; empty: this machine

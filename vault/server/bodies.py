@@ -26,7 +26,7 @@ class SealStatus(Body):
 
 
 class AuditHealth(Body):
-    """Whether an entry could be written; seconds since the newest signed checkpoint."""
+    """State of the log: whether an entry could be written; seconds since the newest signed checkpoint."""
 
     state: Literal["ok", "unavailable"]
     last_checkpoint_age_s: float | None

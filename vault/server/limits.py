@@ -20,7 +20,7 @@ T = TypeVar("T")
 
 MOST_KEYS = 4_096
 ASKER: ContextVar[str] = ContextVar("asker", default="")
-"""Whose turn a request takes: a digest of its token, or its source. Set by ``admission``."""
+"""Asker whose turn a request takes: a digest of its token, or its source. Set by ``admission``."""
 
 
 class Buckets:

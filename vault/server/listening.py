@@ -120,7 +120,7 @@ def serve(
 
 
 def configuration(app: ASGIApp, listening: Listening) -> uvicorn.Config:
-    """How uvicorn serves an application; no library prints anything from here on: messages repeat what was sent, and addresses."""
+    """Configuration of uvicorn for an application; no library prints anything from here on: messages repeat what was sent, and addresses."""
     for name in ("uvicorn", "uvicorn.error", "uvicorn.asgi", "uvicorn.access", "asyncio"):
         logger = logging.getLogger(name)
         logger.handlers, logger.propagate = [logging.NullHandler()], False

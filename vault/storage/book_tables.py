@@ -445,7 +445,7 @@ class HoldingRow(Base):
 
 
 class NoticeRow(Base):
-    """What the recipients of a release, or whoever has a holding, have to drop."""
+    """Records that the recipients of a release, or whoever has a holding, have to drop."""
 
     __tablename__ = "notice"
 

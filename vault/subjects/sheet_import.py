@@ -167,7 +167,7 @@ def _added(
     known: Sequence[_Known],
     rows: Sequence[tuple[int, SubjectSheetRow]],
 ) -> list[Identity]:
-    """What each row names that names nobody yet."""
+    """Names in each row that are nobody's yet."""
     before = {one.line: one.old for one in known}
     found = []
     for (line, _), identity, owner in zip(rows, identities, owners, strict=True):

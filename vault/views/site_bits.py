@@ -56,7 +56,7 @@ class SiteBits:
 
     @staticmethod
     def from_packed(data: bytes, n_sites: int) -> SiteBits:
-        """What ``packed`` made of so many sites. Raises IntegrityError ``released_sites_damaged``."""
+        """Sites that ``packed`` made into bytes, of so many. Raises IntegrityError ``released_sites_damaged``."""
         try:
             plain = zstandard.ZstdDecompressor().decompress(data, max_output_size=max(1, 10 * n_sites), allow_extra_data=False)
         except zstandard.ZstdError:

@@ -83,7 +83,7 @@ KNOWN: Cache[dict[str, _ReadFrom]] = Cache(dict)  # by owner, and the rows that 
 
 
 def owner(project: Project) -> str:
-    """Whom a project's releases count for: its organisation, or itself where that has no id."""
+    """Owner for whom a project's releases count: its organisation, or itself where that has no id."""
     return owner_of(BudgetScope.ORGANISATION, project=project.code, organisation=project.declaration.purpose.organisation.id)
 
 

@@ -1,4 +1,4 @@
-"""What principals did besides accesses: people looked up, acts refused to them, unlocks that failed. Pure."""
+"""Conduct of principals besides accesses: people looked up, acts refused to them, unlocks that failed. Pure."""
 
 from __future__ import annotations
 

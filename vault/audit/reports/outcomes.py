@@ -49,7 +49,7 @@ def is_refused_access(record: Record) -> bool:
 
 
 def left_open(record: Record) -> LeftOpen:
-    """What an intent means that no entry closes."""
+    """Meaning of an intent that no entry closes."""
     if is_access(record):
         return LeftOpen.ASSUMED
     return LeftOpen.OPENED if record.subjects or record.subject_set else LeftOpen.CUT_OFF

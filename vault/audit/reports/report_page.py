@@ -100,7 +100,7 @@ def _verdict(origin: str, report: VerificationReport) -> str:
 
 
 def _headline(report: VerificationReport) -> str:
-    """What can be said of the whole log; nothing of entries that nobody signed yet."""
+    """Statements about the whole log; none about entries that nobody signed yet."""
     if not report.ok:
         return "The log does NOT hold."
     if not report.unsigned:

@@ -69,7 +69,7 @@ def people(most: Sequence[NamedAlike]) -> str:
 
 
 def refused(conduct: Conduct) -> str:
-    """Who was refused what."""
+    """Table of refusals by principal and act."""
     rows = [
         (
             html_text(_acting(found.actor, found.asserted_for or None)), html_text(found.act), html_text(found.project),
@@ -81,7 +81,7 @@ def refused(conduct: Conduct) -> str:
 
 
 def look_ups(conduct: Conduct) -> str:
-    """Who looked up whom, in numbers."""
+    """Table of look-ups by principal, in numbers."""
     rows = [
         (html_text(found.actor), html_text(found.act), f"{found.times:,}", f"{found.people:,}")
         for found in conduct.look_ups[:MOST_ROWS]
@@ -90,7 +90,7 @@ def look_ups(conduct: Conduct) -> str:
 
 
 def failed_unlocks(conduct: Conduct) -> str:
-    """Whose slot was tried in vain."""
+    """Table of slots that were tried in vain."""
     rows = [(html_text(found.tried), _second(found.last), f"{found.times:,}") for found in conduct.failed_unlocks[:MOST_ROWS]]
     return table(("whose slot", "last", "times"), rows) + _more(len(conduct.failed_unlocks))
 
@@ -123,7 +123,7 @@ def without_outcome(counted: Statistics) -> str:
 
 
 def _acting(actor: str, asserted_for: str | None) -> str:
-    """Who acted, and for whom where that is somebody else."""
+    """Actor, and for whom where that is somebody else."""
     return f"{actor} for {asserted_for}" if asserted_for else actor
 
 

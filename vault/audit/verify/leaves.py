@@ -146,7 +146,7 @@ def _fields_of(leaf: bytes) -> _Fields | None:
 
 
 def _kind_of(act: bytes, *, people: bool) -> IntentKind:
-    """What an intent that nothing closes leaves open (``docs/formats/audit.md`` §2)."""
+    """Open question of an intent that nothing closes (``docs/formats/audit.md`` §2)."""
     if act.partition(b".")[0] in _RELEASING:
         return IntentKind.RELEASES
     return IntentKind.OPENS if people else IntentKind.ACTS

@@ -166,7 +166,7 @@ def headline(report: VerificationReport) -> str:
 
 
 def _left_open(report: VerificationReport, index: int) -> str:
-    """What is to be thought of an entry without an outcome (``docs/formats/audit.md`` §2)."""
+    """Verdict on an entry without an outcome (``docs/formats/audit.md`` §2)."""
     if index in report.assumed:
         return "is an access without an outcome: assume fully disclosed"
     if index in report.opened:

@@ -118,7 +118,7 @@ def _holder(seal: Seal, name: str, token: str, form: Mapping[str, str]) -> Holde
 
 
 def researcher(seal: Seal, token: str) -> ActedFor:
-    """How a researcher reaches the vault by an access token, which is looked up at every request: their token's project.
+    """Holder for a researcher's access token, which is looked up at every request: of the token's project.
 
     Raises:
         RefusedError: ``token_refused``. HttpProblem: 403, the token neither reads nor asks, or is a program's; as ``Seal.standing``.

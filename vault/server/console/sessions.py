@@ -47,7 +47,7 @@ class Reach:
 
 
 class Holder(Protocol):
-    """How a session reaches the vault: by its owner's own slot, or by the service that acts for them."""
+    """Way of a session to the vault: its owner's own slot, or the service that acts for them."""
 
     @property
     def principal(self) -> str:

@@ -26,7 +26,7 @@ _RSA_BITS = 2_048
 
 @dataclass(frozen=True)
 class Subject:
-    """Whom a provider names: its issuer, and who it is there."""
+    """Subject that a provider names, with its issuer."""
 
     issuer: str
     subject: str
@@ -41,7 +41,7 @@ class IdTokens:
         self._changing = threading.Lock()
 
     def subject(self, text: str, *, nonce: str) -> Subject:
-        """Whom a token names, which answers the login of this nonce.
+        """Subject of a token that answers the login of this nonce.
 
         Raises:
             HttpProblem 403 ``login_refused``: something does not hold; 503 as ``Provider.keys``.

@@ -54,7 +54,7 @@ def hang_in(app: FastAPI, login: OidcLogin | None) -> None:
 
 
 def holder(seal: Seal, subject: Subject, wanted: str) -> ActedFor:
-    """How whoever has this identity reaches the vault, within one of their projects: ``wanted``, else the first. Both are looked up at every request.
+    """Holder for an identity, within one of its projects: ``wanted``, else the first. Both are looked up at every request.
 
     Raises:
         RefusedError: ``token_refused``: also where no project names them, or not this one; as ``Seal.standing``.

@@ -57,7 +57,7 @@ class NoticesBody(Body):
 
 
 class Acknowledgement(Body):
-    """How it was done; kept sealed, for stewards."""
+    """Account of how it was done; kept sealed, for stewards."""
 
     reason: Annotated[str, Field(min_length=1, max_length=2_000)]
 

@@ -13,7 +13,7 @@ Recipients = Annotated[list[Annotated[str, Field(min_length=1, max_length=200)]]
 
 
 class ExtractAsked(Body):
-    """How an extract is written, and to which of the project's recipients it is sealed; without any to all of them."""
+    """Format of an extract, and those of the project's recipients to whom it is sealed; without any to all of them."""
 
     file_format: Annotated[Literal["vcf", "bcf", "pgen", "parquet"], Field(alias="format")] = "vcf"
     layout: Literal["long", "wide"] = "long"

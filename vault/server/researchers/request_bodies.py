@@ -41,7 +41,7 @@ class RequestAsked(Body):
 
 
 class WithdrawalAsked(Body):
-    """Why a request is taken back; auditors read it."""
+    """Reason for which a request is taken back; auditors read it."""
 
     reason: Annotated[str, Field(min_length=1, max_length=2_000)]
 

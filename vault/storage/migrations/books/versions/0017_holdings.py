@@ -1,4 +1,4 @@
-"""What engines have received of a panel, and what recipients have to drop."""
+"""Holdings of engines, and records that recipients have to drop."""
 
 import sqlalchemy as sa
 from alembic import op

@@ -52,6 +52,6 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    """What was spent is told by the log alone."""
+    """Spending is then told by the log alone."""
     for table in ("stored_answer", "budget_raise", "budget_family", "budget"):
         op.drop_table(table)

@@ -12,7 +12,7 @@ BIG = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
 
 
 def upgrade() -> None:
-    """What left before is in nobody's account."""
+    """Releases of before are in no account."""
     op.create_table(
         "released_sites",
         sa.Column("owner", sa.Text(), nullable=False),
@@ -27,5 +27,5 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    """What left is then in nobody's account."""
+    """Releases are then in no account."""
     op.drop_table("released_sites")

@@ -32,5 +32,5 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    """What was approved is then told by the log alone."""
+    """Approvals are then told by the log alone."""
     op.drop_table("criteria_pack")

@@ -12,7 +12,7 @@ BIG = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
 
 
 def upgrade() -> None:
-    """What was reported before was kept nowhere."""
+    """Reports of before were kept nowhere."""
     op.create_table(
         "risk_report",
         sa.Column("request_id", sa.Text(), nullable=False),

@@ -40,6 +40,6 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    """What was given is then in no book: the cohorts to come are not held against it."""
+    """Tables that were given are then in no book: the cohorts to come are not held against it."""
     op.drop_table("frequency_table")
     op.drop_table("table_approval")

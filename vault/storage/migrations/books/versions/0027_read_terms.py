@@ -27,5 +27,5 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    """What was read is then told by the log alone."""
+    """Reads are then told by the log alone."""
     op.drop_table("read_terms")
