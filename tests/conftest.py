@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, settings
 
+from tests.support import compiled_once
 from vault.access import told
 from vault.genotypes.compute import kernel_cache
 
@@ -22,6 +23,8 @@ ROOT = Path(__file__).resolve().parents[1]
 
 def pytest_configure(config: pytest.Config) -> None:
     told.sleep = lambda _seconds: None  # a refusal's wait is tested by itself
+    compiled_once.share()
+    gc.disable()  # nothing that is imported or collected goes away
     processes = getattr(config.option, "numprocesses", None)
     if processes and not hasattr(config, "workerinput"):
         compile_kernels(processes)
@@ -31,6 +34,7 @@ def pytest_collection_finish() -> None:
     """Leave modules and collected tests out of garbage collections: they stay until the end."""
     gc.collect()
     gc.freeze()
+    gc.enable()
 
 
 def compile_kernels(processes: int) -> None:
