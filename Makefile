@@ -11,6 +11,9 @@
 PYTHON ?= python3
 JOBS ?= 2
 
+# The tests start hundreds of processes, which would each compile every module again that is not kept compiled.
+unexport PYTHONDONTWRITEBYTECODE
+
 VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
