@@ -29,12 +29,15 @@ from vault.files.yaml_documents import parse_yaml
 from vault.server.app import application
 from vault.server.console import login
 from vault.server.console.sessions import Sessions
+from vault.server.oidc.id_tokens import Subject
+from vault.server.oidc.routes import holder
 from vault.server.seal import Seal
 from vault.session import principals
 
 CHROMIUM = "/usr/bin/chromium"
 HOSTILE = "<script>alert('title')</script>\" onmouseover=x {{7*7}}"
 """Title of a project that is approved each."""
+ISSUER = "https://idp.example.org"
 WHO = {"ann": vaults.PASSPHRASE, "auditor": "passphrase of the auditor", "bob": "passphrase of the steward bob"}
 """Passphrases of two stewards and an auditor."""
 
@@ -161,6 +164,16 @@ def log_in(page: Page, who: str, desk: Desk, passphrase: str | None = None) -> N
     page.get_by_label("Name").fill(who)
     page.get_by_label("Passphrase").fill(WHO[who] if passphrase is None else passphrase)
     page.get_by_role("button", name="Unlock").click()
+
+
+@contextmanager
+def by_provider(chromium: Browser, desk: Desk, subject: str, project: str = "", **options: Any) -> Iterator[Page]:
+    """A page of a browser of its own, logged in as whom a provider of ``ISSUER`` calls ``subject``."""
+    session = desk.sessions.begin(holder(desk.seal, Subject(ISSUER, subject), project))
+    with visiting(chromium, desk, **options) as page:
+        page.context.add_cookies([{"name": "genovault-loopback", "value": session, "url": desk.url}])
+        page.goto("/console/")
+        yield page
 
 
 def impatient(monkeypatch: Any) -> None:

@@ -1,7 +1,9 @@
-"""Downloads: releases of a researcher's own requests, and their files, by the session's token."""
+"""Downloads: releases of a researcher's own requests, and their files, as the interface sends them."""
 
 from __future__ import annotations
 
+import asyncio
+from functools import partial
 from urllib.parse import quote
 
 from starlette.requests import Request
@@ -11,12 +13,16 @@ from policies.token_scopes import TokenScope
 from vault.access import own_releases
 from vault.access.own_releases import OwnRelease
 from vault.audit.actions import Action
+from vault.errors import RefusedError
 from vault.extracts.release_folder import RECEIPT_NAME
 from vault.server.console import cells, forms, frame
 from vault.server.console.frame import Answer, Badge, ConsolePage, Link
+from vault.server.console.sessions import GONE, ActedFor
 from vault.server.console.visits import Console, Visit, ended
 from vault.server.problems import refused
 from vault.server.researchers import deliveries
+from vault.server.researchers.deliveries import Fetcher
+from vault.session.unlocked_vault import UnlockedVault
 
 _KINDS = {"ready": "good", "making": "off", "waiting": "off", "refused": "bad", "failed": "bad", "lost": "bad", "stopped": "bad"}
 
@@ -39,9 +45,27 @@ async def file(request: Request) -> Response:
     session = console.sessions.find(given)
     if session is None:
         return ended(request) if given else frame.to("/login")
-    if not session.token:
+    if session.served is None:
         raise refused()
-    return await deliveries.sent(request, session.token, request.path_params["release"], request.path_params["name"])
+    place = request.path_params
+    try:
+        return await deliveries.sent(request, partial(_fetcher, session.served), place["release"], place["name"])
+    except RefusedError as error:
+        if error.code not in GONE:
+            raise
+        await asyncio.to_thread(console.sessions.end, given)
+        return ended(request)
+
+
+def _fetcher(served: ActedFor, vault: UnlockedVault) -> Fetcher:  # noqa: ARG001 - the holder looks the service's vault up itself
+    """Whoever a session is of, as they stand now. Raises as ``ActedFor.reach``; RefusedError ``scope_missing``, with an entry."""
+    reach = served.reach()
+    if reach.project is None or reach.scopes is None:
+        raise refused()
+    with reach.vault.trail.attempting(Action.RELEASE_DOWNLOAD, project=reach.project):
+        if TokenScope.DOWNLOAD not in reach.scopes:
+            raise RefusedError("scope_missing", "the token is not good for this act")
+    return Fetcher(reach.vault, reach.project, served.counted_as, served.reach)
 
 
 def _files(one: OwnRelease, *, linked: bool) -> list[tuple[object, ...]]:

@@ -134,8 +134,8 @@ def researcher(seal: Seal, token: str) -> ActedFor:
         who = known()
         return Reach(seal.standing().acting(who.person), who.project, who.scopes)
 
-    person = known().person
-    return ActedFor(person.principal, person.role, act, token)
+    who = known()
+    return ActedFor(who.person.principal, who.person.role, act, who.accessor)
 
 
 def _factor(form: Mapping[str, str]) -> Factor:

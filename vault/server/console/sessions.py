@@ -30,7 +30,8 @@ LONGEST = 8 * 3600.0  # seconds from login
 MOST = 32  # sessions at a time
 MOST_OF_ONE = 4  # of one principal: its oldest ends where a fifth begins
 _ID_BYTES = 32
-_GONE = ("slot_outdated", "principal_disabled", "token_refused", "sealed")
+GONE = ("slot_outdated", "principal_disabled", "token_refused", "sealed")
+"""Codes of refusals that end a session."""
 
 
 class SessionEndedError(Exception):
@@ -85,12 +86,14 @@ class OwnSlot:
 
 @dataclass(frozen=True)
 class ActedFor:
-    """Somebody without keys. ``acting``: the service's vault in their name, and what of it, proven anew at each request."""
+    """Somebody without keys. ``acting``: the service's vault in their name, and what of it, proven anew at each request; ``counted_as``: what their
+    downloads are counted under.
+    """
 
     principal: str
     role: Role
     acting: Callable[[], Reach] = field(repr=False)
-    token: str = field(default="", repr=False)  # access token that proved it; "" where something else did
+    counted_as: str = field(repr=False)
 
     def reach(self) -> Reach:
         """The service's vault in their name. Raises as ``acting``."""
@@ -106,7 +109,7 @@ class ConsoleSession:
     def __init__(self, holder: Holder, *, form_token: str, now: float) -> None:
         self.principal, self.role, self.form_token = holder.principal, holder.role, form_token
         self.begun = self.used = now
-        self.token = holder.token if isinstance(holder, ActedFor) else ""
+        self.served = holder if isinstance(holder, ActedFor) else None  # whom the service acts for
         self.turn = asyncio.Lock()  # waited for before a thread is taken
         self._holder: Holder | None = holder
         self._lock = threading.Lock()
@@ -119,7 +122,7 @@ class ConsoleSession:
             try:
                 reach = self._holder.reach()
             except (RefusedError, UnavailableError) as error:
-                if error.code in _GONE:
+                if error.code in GONE:
                     raise SessionEndedError from None
                 raise
             return work(reach)

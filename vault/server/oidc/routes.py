@@ -69,7 +69,7 @@ def holder(seal: Seal, subject: Subject, wanted: str) -> ActedFor:
         return Reach(own, wanted or codes[0], SCOPES)
 
     who = act().vault
-    return ActedFor(who.principal, who.role, act)
+    return ActedFor(who.principal, who.role, act, f"{subject.issuer} {subject.subject}")
 
 
 async def _begin(request: Request) -> Response:

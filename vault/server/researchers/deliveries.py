@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Annotated, Any
 
@@ -10,7 +12,6 @@ from fastapi import APIRouter, Path, Request, Response
 
 from policies.token_scopes import TokenScope
 from vault.access import access_tokens, own_releases, spool
-from vault.access.access_tokens import Authenticated
 from vault.access.releases import Release
 from vault.access.spool import KeptFile
 from vault.access.told import told
@@ -97,31 +98,43 @@ async def shown(request: Request, release_id: ReleaseId) -> ReleaseBody:
 @routes.get("/releases/{release_id}/files/{name}", response_class=Response, responses=_FILE)
 async def file(request: Request, release_id: ReleaseId, name: FileName) -> Response:
     """Send a file of an own release, or one range of it, logged where it begins. Scope ``download``."""
-    return await sent(request, token_of(request), release_id, name)
+    return await sent(request, partial(_bearer, token_of(request)), release_id, name)
 
 
-async def sent(request: Request, token: str, release_id: str, name: str) -> Response:
-    """A file of an own release as the answer to whoever shows a token. Raises as ``Seal.run``; HttpProblem."""
+@dataclass(frozen=True)
+class Fetcher:
+    """Whoever fetches a file: the vault in their name, and their project. ``counted_as``: what their downloads are counted under; ``require_again``:
+    raises where they may have no more.
+    """
+
+    vault: UnlockedVault = field(repr=False)
+    project: str
+    counted_as: str
+    require_again: Callable[[], object] = field(repr=False)
+
+
+async def sent(request: Request, admit: Callable[[UnlockedVault], Fetcher], release_id: str, name: str) -> Response:
+    """A file of an own release as the answer to whoever is admitted, by the service's vault. Raises as ``Seal.run``, ``admit``; HttpProblem."""
     jobs, downloads = _jobs(request), _downloads(request)
 
     def work(vault: UnlockedVault) -> Response:
-        own, who = admitted(vault, token, Action.RELEASE_DOWNLOAD, TokenScope.DOWNLOAD)
-        release, handle, found = _opened(own, who, jobs, release_id, name)
+        who = admit(vault)
+        release, handle, found = _opened(who, jobs, release_id, name)
         try:
             if not_modified(request.headers, found):
                 return Response(None, 304, {"ETag": etag_of(found)})
             asked = asked_range(request.headers, found)
             if request.method == "HEAD":
                 return Response(None, *head(found, None))
-            downloads.enter(who.accessor)
+            downloads.enter(who.counted_as)
             try:
-                if not downloads.continues(who.accessor, release_id, name, first=asked[0] if asked else 0):
-                    own_releases.begin_download(own, release, name)
-                    downloads.begun(who.accessor, release_id, name)
-                again = partial(_require_again, own, who, jobs, release)
-                answer = SpooledFile(handle, found, asked, downloads, again, accessor=who.accessor)
+                if not downloads.continues(who.counted_as, release_id, name, first=asked[0] if asked else 0):
+                    own_releases.begin_download(who.vault, release, name)
+                    downloads.begun(who.counted_as, release_id, name)
+                again = partial(_require_again, who, jobs, release)
+                answer = SpooledFile(handle, found, asked, downloads, again, accessor=who.counted_as)
             except BaseException:
-                downloads.leave(who.accessor)
+                downloads.leave(who.counted_as)
                 raise
             handle = -1
             return answer
@@ -132,10 +145,20 @@ async def sent(request: Request, token: str, release_id: str, name: str) -> Resp
     return await seal_of(request).run(work)
 
 
-def _opened(
-    own: UnlockedVault, who: Authenticated, jobs: ExtractJobs, release_id: str, name: str
-) -> tuple[Release, int, KeptFile]:
+def _bearer(token: str, vault: UnlockedVault) -> Fetcher:
+    """The bearer of a token of the scope ``download``. Raises as ``bearers.admitted``."""
+    own, who = admitted(vault, token, Action.RELEASE_DOWNLOAD, TokenScope.DOWNLOAD)
+
+    def require_again() -> None:
+        with own.books.read() as tx:
+            access_tokens.holder(own, tx, who.accessor)
+
+    return Fetcher(own, who.project, who.accessor, require_again)
+
+
+def _opened(who: Fetcher, jobs: ExtractJobs, release_id: str, name: str) -> tuple[Release, int, KeptFile]:
     """An own release that may be handed out, and its file, open. What may not is refused with an entry; what ended by its age is 410."""
+    own = who.vault
 
     def found() -> tuple[Release, int, KeptFile] | None:
         with own.trail.attempting(Action.RELEASE_DOWNLOAD, project=who.project):
@@ -155,12 +178,11 @@ def _opened(
     return answer
 
 
-def _require_again(own: UnlockedVault, who: Authenticated, jobs: ExtractJobs, release: Release) -> None:
+def _require_again(who: Fetcher, jobs: ExtractJobs, release: Release) -> None:
     """Look again at a download that is being sent: at all that the first look was at. Raises as ``_opened``; HttpProblem 503 ``sealed``."""
     jobs.require_standing()
-    with own.books.read() as tx:
-        access_tokens.holder(own, tx, who.accessor)
-    jobs.handed_out.require(own, own_releases.require(own, who.project, release.release_id))
+    who.require_again()
+    jobs.handed_out.require(who.vault, own_releases.require(who.vault, who.project, release.release_id))
 
 
 def _jobs(request: Request) -> ExtractJobs:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 
 import httpx
 import pytest
@@ -10,8 +11,12 @@ import pytest
 from policies.token_scopes import TokenScope
 from tests.support import consoles, delivered, served
 from tests.support.vaults import opened
-from vault.access import access_tokens, notices
+from vault.access import access_tokens, notices, outside_identities
 from vault.consent import recording
+from vault.errors import RefusedError
+from vault.server.console import downloads
+from vault.server.oidc.id_tokens import Subject
+from vault.server.oidc.routes import holder
 
 SEALED = "genotypes.vcf.gz.c4gh"
 
@@ -49,6 +54,74 @@ def test_files_are_fetched_by_a_link(desk, chromium, tmp_path):
         receipt = page.request.get(page.get_by_role("link", name="manifest.json.tlog-proof").get_attribute("href"))
         assert receipt.headers["content-disposition"] == 'attachment; filename="manifest.json.tlog-proof"'
         assert receipt.text().startswith("c2sp.org/tlog-proof@v1")
+
+
+@pytest.fixture
+def known(desk):
+    """Rita, and rob of the same project, as a provider knows them."""
+    with opened(desk.folder) as s:
+        for principal, subject in (("rita", "0815"), ("rob", "4711")):
+            outside_identities.name(s, principal, consoles.ISSUER, subject)
+    yield
+    with opened(desk.folder) as s:
+        for one in outside_identities.list_all(s):
+            outside_identities.forget(s, one.issuer, one.subject)
+
+
+def leaves(desk):
+    with opened(desk.folder) as s:
+        return [json.loads(e.leaf) for e in s.trail.log.entries(0)]
+
+
+def test_who_logged_in_by_a_provider_fetches_what_a_token_fetches(desk, chromium, known, tmp_path):
+    address = f"/console/downloads/{desk.names['release']}/{SEALED}"
+    with consoles.by_provider(chromium, desk, "0815", "parcels") as page:
+        page.get_by_role("link", name="Downloads").click()
+        with page.expect_download() as waiting:
+            page.get_by_role("link", name=SEALED, exact=True).click()
+        waiting.value.save_as(tmp_path / "fetched")
+        assert hashlib.sha256((tmp_path / "fetched").read_bytes()).hexdigest() == desk.names["digest"]
+        leaf = leaves(desk)[-1]
+        assert (leaf["act"], leaf["outcome"], leaf["obj"]) == (
+            "release.download",
+            "done",
+            {"kind": "release", "ref": desk.names["release"]},
+        )
+        assert (leaf["actor"]["for"], set(leaf["flags"])) == ("rita", {"role:researcher", "authn:oidc"})
+        part = page.request.get(address, headers={"range": "bytes=10-19"})
+        assert (part.status, len(part.body())) == (206, 10)
+        assert leaves(desk)[-1] == leaf, "a range continues the download"
+
+
+def test_by_a_provider_too_it_is_only_one_s_own_in_the_session_s_project(desk, chromium, known):
+    address = f"/console/downloads/{desk.names['release']}/{SEALED}"
+    for subject, project, codes in (("4711", "parcels", ["not_yours"]), ("0815", "served", ["not_yours"])):
+        with consoles.by_provider(chromium, desk, subject, project) as page:
+            page.goto("/console/downloads")
+            assert desk.names["release"] not in page.content()
+            assert page.goto(address).status == 403
+        leaf = leaves(desk)[-1]
+        assert (leaf["act"], leaf["outcome"], list(leaf["reasons"])) == ("release.download", "refused", codes)
+
+
+def test_an_identity_that_ended_ends_the_session_at_the_next_file(desk, chromium, known):
+    with consoles.by_provider(chromium, desk, "0815", "parcels") as page:
+        page.goto("/console/downloads")
+        with opened(desk.folder) as s:
+            outside_identities.forget(s, consoles.ISSUER, "0815")
+        answer = page.request.get(f"/console/downloads/{desk.names['release']}/{SEALED}", max_redirects=0)
+        assert (answer.status, answer.headers["location"]) == (303, "/console/login?said=ended")
+
+
+def test_what_is_under_way_looks_the_identity_up_again(desk, known):
+    served_ = holder(desk.seal, Subject(consoles.ISSUER, "0815"), "parcels")
+    fetcher = downloads._fetcher(served_, desk.seal.standing())
+    assert fetcher.counted_as == f"{consoles.ISSUER} 0815", "one limit for all sessions of a person"
+    fetcher.require_again()
+    with opened(desk.folder) as s:
+        outside_identities.forget(s, consoles.ISSUER, "0815")
+    with pytest.raises(RefusedError):
+        fetcher.require_again()
 
 
 def test_own_notices_are_answered_and_another_project_s_are_not_there(desk, chromium):
