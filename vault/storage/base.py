@@ -11,6 +11,7 @@ from sqlalchemy.orm import DeclarativeBase, mapped_column
 from sqlalchemy.sql.compiler import SQLCompiler
 
 from vault.storage.database import Transaction
+from vault.storage.driver_calls import driver_of
 from vault.storage.stored_types import FIRST_MICROS, LAST_MICROS, make_strict
 
 NAMING = {
@@ -79,18 +80,18 @@ def insert_rows(
     """
     if not rows:
         return
-    connection = tx.connection()
-    statement = _insert(table, connection.dialect, columns)
+    driver = driver_of(tx)
+    statement = _insert(table, driver.dialect, columns)
     if statement is None:
         raise TypeError("columns that SQLAlchemy fills in are not inserted as they are")
-    if not connection.dialect.positional:
-        connection.exec_driver_sql(statement, [dict(zip(columns, row, strict=True)) for row in rows])
+    if not driver.dialect.positional:
+        tx.connection().exec_driver_sql(statement, [dict(zip(columns, row, strict=True)) for row in rows])
         return
     row_of_places = f"({', '.join('?' * len(columns))})"
     at_once = min(ROWS_AT_ONCE, VALUES_AT_ONCE // len(columns))
     for first in range(0, len(rows), at_once):
         run = rows[first : first + at_once]
-        connection.exec_driver_sql(statement + ", ".join([row_of_places] * len(run)), by_place(run))
+        driver.run(statement + ", ".join([row_of_places] * len(run)), by_place(run)).close()
 
 
 def by_place(rows: Iterable[Sequence[object]]) -> tuple[object, ...]:

@@ -17,7 +17,8 @@ from sqlalchemy.orm import DeclarativeBase, InstrumentedAttribute
 
 from vault.storage.base import by_place, insert_rows
 from vault.storage.database import Transaction
-from vault.storage.stored_types import stored_type
+from vault.storage.driver_calls import driver_of
+from vault.storage.stored_types import StrictType, stored_type
 
 Value = bytes | str | int | None
 Column = Sequence[bytes] | Sequence[str] | Sequence[int]
@@ -93,10 +94,16 @@ def rows_among(
 
 
 def _checked(wanted: Sequence[InstrumentedAttribute[Any]], rows: list[tuple[Any, ...]]) -> list[tuple[Any, ...]]:
-    for kind, values in zip(map(stored_type, wanted), zip(*rows, strict=True), strict=False):
+    for kind, values in zip(_kinds(*wanted), zip(*rows, strict=True), strict=False):
         if kind is not None:
             kind.check_all(values)
     return rows
+
+
+@lru_cache(maxsize=256)
+def _kinds(*wanted: InstrumentedAttribute[Any]) -> list[StrictType | None]:
+    """Strict types of columns. Cached: an attribute's way to its column is long."""
+    return list(map(stored_type, wanted))
 
 
 def _few_among(
@@ -104,10 +111,10 @@ def _few_among(
 ) -> list[tuple[Any, ...]]:
     if not n:
         return []
-    connection = tx.connection()
+    driver = driver_of(tx)
     each = [value if isinstance(value, list | tuple) else repeat(value, n) for value in conditions.values()]
-    query = _few(table, connection.dialect, wanted, tuple(conditions), n)
-    return _fetched(connection.exec_driver_sql(query, by_place(zip(*each, strict=True))))
+    query = _few(table, driver.dialect, wanted, tuple(conditions), n)
+    return driver.fetched(query, by_place(zip(*each, strict=True)))
 
 
 @lru_cache(maxsize=4 * FEW)

@@ -6,13 +6,16 @@ text, bytes) belong in them; failures are SQLAlchemy's, as of any other statemen
 
 from __future__ import annotations
 
+from collections import namedtuple
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, CursorResult, Dialect, Executable, Row
+from sqlalchemy import Connection, Dialect, Executable
 from sqlalchemy.sql.compiler import SQLCompiler
 
+from vault.storage.base import by_place
 from vault.storage.database import Transaction
+from vault.storage.driver_calls import driver_of
 from vault.storage.stored_types import Check, stored_type
 
 
@@ -30,6 +33,13 @@ class _Compiled(NamedTuple):
     text: str
     order: tuple[str, ...] | None  # of the values; None: by name
     given: Mapping[str, Any]  # values that stand in the statement itself
+    row: Any  # makes a tuple with names of what the driver found
+    checks: Sequence[tuple[int, Check]]  # places in a row, and what each value has to pass
+
+    def values(self, values: Mapping[str, object]) -> tuple[object, ...] | dict[str, object]:
+        """All values, as the driver takes them."""
+        named = {**self.given, **values}
+        return named if self.order is None else by_place([[named[name] for name in self.order]])
 
 
 class Statement:
@@ -38,35 +48,35 @@ class Statement:
     def __init__(self, executable: Executable) -> None:
         self._executable = executable
         self._compiled: dict[str, _Compiled] = {}  # by dialect
-        self._checks: dict[str, list[tuple[int, Check]]] = {}  # by dialect: places in a row, and what each value has to pass
 
-    def rows(self, tx: Transaction, **values: object) -> Sequence[Row[*tuple[Any, ...]]]:
-        """Fetch the rows found, in the caller's transaction. Raises IntegrityError ``row_unreadable``."""
-        rows = self._run(tx, values).all()
-        checks = self._checks[tx.connection().dialect.name]
+    def rows(self, tx: Transaction, **values: object) -> list[Any]:
+        """Fetch the rows found, in the caller's transaction: tuples, whose values go by their columns' names too. Raises IntegrityError ``row_unreadable``."""
+        driver = driver_of(tx)
+        made = self._compiled.get(driver.dialect.name) or self._compile(driver.dialect)
+        rows = list(map(made.row._make, driver.fetched(made.text, made.values(values))))
         for row in rows:
-            for at, check in checks:
+            for at, check in made.checks:
                 check(row[at])
         return rows
 
     def changed(self, tx: Transaction, **values: object) -> int:
         """Execute in the caller's transaction and return the number of rows changed."""
-        return self._run(tx, values).rowcount
-
-    def _run(self, tx: Transaction, values: Mapping[str, object]) -> CursorResult[Any]:
-        connection = tx.connection()
-        compiled = self._compiled.get(connection.dialect.name) or self._compile(connection.dialect)
-        named = {**compiled.given, **values}
-        if compiled.order is None:
-            return connection.exec_driver_sql(compiled.text, named)
-        return connection.exec_driver_sql(compiled.text, tuple([named[name] for name in compiled.order]))
+        driver = driver_of(tx)
+        made = self._compiled.get(driver.dialect.name) or self._compile(driver.dialect)
+        cursor = driver.run(made.text, made.values(values))
+        changed: int = cursor.rowcount
+        cursor.close()
+        return changed
 
     def _compile(self, dialect: Dialect) -> _Compiled:
         made = self._executable.compile(dialect=dialect)  # type: ignore[attr-defined] # of every executable that is a clause
         if not isinstance(made, SQLCompiler):
             raise TypeError("only statements with values can be kept compiled")
         order = None if made.positiontup is None else tuple(made.positiontup)
-        kinds = enumerate(map(stored_type, getattr(self._executable, "selected_columns", ())))
-        self._checks[dialect.name] = [(at, kind.check(dialect.name)) for at, kind in kinds if kind is not None]
-        self._compiled[dialect.name] = compiled = _Compiled(str(made), order, dict(made.params))
+        columns = list(getattr(self._executable, "selected_columns", ()))
+        kinds = enumerate(map(stored_type, columns))
+        checks = [(at, kind.check(dialect.name)) for at, kind in kinds if kind is not None]
+        names = [str(column.key) for column in columns]
+        row = namedtuple("row", names, rename=True)  # type: ignore[misc] # noqa: PYI024 - its fields are the statement's
+        self._compiled[dialect.name] = compiled = _Compiled(str(made), order, dict(made.params), row, checks)
         return compiled

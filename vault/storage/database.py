@@ -24,6 +24,7 @@ from sqlalchemy import create_engine as sqlalchemy_engine
 from sqlalchemy.orm import Session
 
 from vault.errors import InputError, IntegrityError, UnavailableError
+from vault.storage.driver_calls import keep_driver
 from vault.storage.driver_errors import wrapped
 from vault.storage.patience import BUSY_MILLISECONDS, Patience
 
@@ -45,6 +46,7 @@ PRAGMAS: tuple[tuple[str, str | int], ...] = (
     ("wal_autocheckpoint", WAL_PAGES),
 )
 
+_WAITS = "genovault-waits"  # in a connection's info: the statement by which it was told how long to wait
 _LOOKED_OVER = "genovault-schema"  # in a connection's info: the number of the schema that was looked over
 
 Transaction = Session
@@ -90,7 +92,7 @@ class Database:
             self._turn.release()
 
     def _take_turn(self, tx: Transaction) -> None:
-        tx.connection()  # BEGIN IMMEDIATE now, not with the first statement
+        keep_driver(tx)  # BEGIN IMMEDIATE now, not with the first statement
         if self.dialect == "postgresql":
             tx.execute(text("SET TRANSACTION ISOLATION LEVEL READ COMMITTED"))  # else the lock would not renew the snapshot
             tx.execute(text("SET LOCAL synchronous_commit = on"))
@@ -107,6 +109,7 @@ class Database:
         with wrapped(reading=True), Transaction(self._reader, expire_on_commit=False) as tx, tx.begin():
             if self.dialect == "postgresql":
                 tx.execute(text("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY"))
+            keep_driver(tx)
             yield tx
 
     def watch_schema(self, check: Callable[[Connection], None]) -> None:
@@ -142,7 +145,8 @@ class Database:
         with wrapped(), self._writer.connect() as connection:
             raw = connection.connection.dbapi_connection
             if not self.patience.usual:
-                raw.execute(self.patience.pragma)  # type: ignore[union-attr]
+                connection.info[_WAITS] = told = self.patience.pragma
+                raw.execute(told)  # type: ignore[union-attr]
             busy = raw.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]  # type: ignore[union-attr]
         if busy:
             raise UnavailableError(
@@ -289,9 +293,11 @@ def _sqlite(url: URL, *, writer: bool, patience: Patience | None = None) -> Engi
 
     @event.listens_for(engine, "begin")
     def begin(connection: Any) -> None:
-        if patience is not None and not patience.usual:
-            connection.exec_driver_sql(patience.pragma)
-        connection.exec_driver_sql("BEGIN IMMEDIATE" if writer else "BEGIN")
+        raw = connection.connection.dbapi_connection
+        if patience is not None and not patience.usual and connection.info.get(_WAITS) != patience.pragma:
+            connection.info[_WAITS] = told = patience.pragma
+            raw.execute(told)
+        raw.execute("BEGIN IMMEDIATE" if writer else "BEGIN")
 
     return engine
 
