@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, Phase, settings
 
-from tests.support import compiled_once
+from tests.support import compiled_once, memory_folder
 from vault.access import told
 from vault.genotypes.compute import kernel_cache
 
@@ -28,6 +28,7 @@ ROOT = Path(__file__).resolve().parents[1]
 
 def pytest_configure(config: pytest.Config) -> None:
     told.sleep = lambda _seconds: None  # a refusal's wait is tested by itself
+    memory_folder.use()
     compiled_once.share()
     gc.disable()  # nothing that is imported or collected goes away
     processes = getattr(config.option, "numprocesses", None)
@@ -39,6 +40,7 @@ def pytest_collection_finish() -> None:
     """Leave modules and collected tests out of garbage collections: they stay until the end."""
     gc.collect()
     gc.freeze()
+    gc.set_threshold(5_000, 20, 50)  # a full one looks at all that tests keep, up to a second each time
     gc.enable()
 
 
