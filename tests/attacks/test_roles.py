@@ -194,7 +194,7 @@ def test_erasure_and_damage_sound_as_any_refusal_and_are_logged(small, monkeypat
     def choose(*_):
         raise error
 
-    monkeypatch.setattr(gate.blocks.dataset_reader, "choose", choose)
+    monkeypatch.setattr(gate.blocks.dataset_reader.GenotypeReader, "choose", choose)
     assert through_the_door(small, factor, project="demo", dataset="cohort") == ("refused", reasons.UNIFORM, "", "None", "None")
     with opened(small) as s:
         last = [leaf for leaf in (decode_leaf(entry.leaf) for entry in s.trail.log.entries()) if leaf["act"] == "view.outcome"][

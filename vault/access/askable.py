@@ -13,7 +13,7 @@ from vault.access.projects import Project
 from vault.access.scope import UNINFORMED_ROLES
 from vault.audit.actions import Action, Outcome
 from vault.errors import InputError
-from vault.genotypes.catalog import datasets, panels
+from vault.genotypes.catalog import datasets, panels, parts
 from vault.genotypes.catalog.panels import Panel
 from vault.session.unlocked_vault import UnlockedVault
 
@@ -104,4 +104,4 @@ def require_names(vault: UnlockedVault, project: str, dataset: str, *, panel: st
         raise InputError("panel_unknown", f"dataset {dataset} has no panel {panel:.64}: {', '.join(named) or 'none'}")
     if regions:
         positions = asked_regions.in_positions(vault, held, regions)
-        asked_regions.require_present(vault, asked_regions.read_regions(positions), held)
+        asked_regions.require_present(asked_regions.read_regions(positions), held, parts.contigs(vault, held.dataset_id))

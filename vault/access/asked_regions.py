@@ -68,13 +68,13 @@ def require_own(regions: Mask, dataset: Dataset) -> None:
     find_assembly(dataset.assembly).require_own((region.contig for region in regions.intervals), name="the regions")
 
 
-def require_present(vault: UnlockedVault, regions: Mask, dataset: Dataset) -> None:
-    """Refuse contigs on which the dataset has nothing: for those who may know what it has.
+def require_present(regions: Mask, dataset: Dataset, contigs: Iterable[str]) -> None:
+    """Refuse contigs on which the dataset, which has ``contigs``, has nothing: for those who may know what it has.
 
     Raises:
         InputError: ``contig_not_held``.
     """
-    held = {normal_contig(name): name for name in parts.contigs(vault, dataset.dataset_id)}
+    held = {normal_contig(name): name for name in contigs}
     unknown = sorted({item.contig for item in regions.intervals if normal_contig(item.contig) not in held})
     if not unknown:
         return

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 from sqlalchemy import select
@@ -299,7 +300,7 @@ def _opened(vault: UnlockedVault, row: CriteriaPackRow) -> KeptPack:
         raise altered(SEALED.collection)
     state = RETIRED if row.retired is not None else ADDED if row.approved_by is None else APPROVED
     return KeptPack(
-        pack=declared(lambda: packs.parse_stored(text), name=f"{row.name}@{row.version}"),
+        pack=declared(lambda: _parsed(text), name=f"{row.name}@{row.version}"),
         sha256=row.sha256.hex(),
         state=state,
         panel_id=row.panel_id,
@@ -309,6 +310,12 @@ def _opened(vault: UnlockedVault, row: CriteriaPackRow) -> KeptPack:
         approved_by=row.approved_by,
         approved=None if row.approved is None else rfc3339(from_micros(row.approved)),
     )
+
+
+@lru_cache(8)
+def _parsed(text: str) -> CriteriaPack:
+    """A pack by its text, which whoever asks has held against its digest: the same few are asked all day."""
+    return packs.parse_stored(text)
 
 
 def _entry(pack: CriteriaPack, row: CriteriaPackRow) -> dict[str, Any]:

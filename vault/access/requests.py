@@ -31,7 +31,7 @@ from vault.audit.actions import Action, Outcome
 from vault.audit.entry import is_handle
 from vault.crypto.keystore import Role
 from vault.errors import InputError, RefusedError
-from vault.genotypes.catalog import datasets, panels
+from vault.genotypes.catalog import datasets, panels, parts
 from vault.limits import MAX_REGIONS
 from vault.session import approvals, principals
 from vault.session.reasons import require_reason
@@ -323,7 +323,7 @@ def _checked(vault: UnlockedVault, dataset: datasets.Dataset, spec: Spec) -> Spe
         regions = asked_regions.read_regions(spec.regions)
         asked_regions.require_own(regions, dataset)
         if vault.role is Role.STEWARD:
-            asked_regions.require_present(vault, regions, dataset)
+            asked_regions.require_present(regions, dataset, parts.contigs(vault, dataset.dataset_id))
     if spec.panel is None:
         return spec
     return replace(spec, panel_version=panels.of_dataset(vault, spec.panel, dataset).version)

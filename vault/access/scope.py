@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -189,6 +189,18 @@ def scope_of_view(
     return scope
 
 
+def narrowed(vault: UnlockedVault, scope: AccessScope, regions: tuple[str, ...], *, contigs: Sequence[str]) -> AccessScope:
+    """The scope of the same view of other regions, of a dataset with ``contigs``.
+
+    Raises:
+        InputError: of the regions as ``scope_of_view``.
+    """
+    asked_regions.require_form(regions)
+    found = replace(scope, regions=asked_regions.in_positions(vault, scope.dataset, regions))
+    _require_regions(found, lambda: contigs)
+    return found
+
+
 def scope_of_check(
     vault: UnlockedVault, project: Project, dataset: str, *, panel: str | None, regions: tuple[str, ...]
 ) -> AccessScope:
@@ -248,7 +260,11 @@ def _require_declared(vault: UnlockedVault, scope: AccessScope) -> None:
         raise RefusedError("outside_project", f"the project does not declare the dataset {dataset.name}")
     if panel is not None and panel.dataset_id != dataset.dataset_id:
         raise InputError("panel_unknown", f"panel {panel.name} is not of this dataset", hint="genovault panel list")
+    _require_regions(scope, lambda: parts.contigs(vault, dataset.dataset_id))
+
+
+def _require_regions(scope: AccessScope, contigs: Callable[[], Sequence[str]]) -> None:
     if scope.regions:
         regions = asked_regions.read_regions(scope.regions)
-        asked_regions.require_own(regions, dataset)
-        asked_regions.require_present(vault, regions, dataset)
+        asked_regions.require_own(regions, scope.dataset)
+        asked_regions.require_present(regions, scope.dataset, contigs())

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from policies.disclosure import cells
 from policies.disclosure.alleles import Allele
+from vault.access.release_limits import ReleaseLimits
 from vault.access.scope import AccessScope
-from vault.consent import release_decisions
 from vault.consent.cohort_decisions import Decided
 from vault.crypto.context import encode_context, fitting
 from vault.crypto.primitives import sha256
@@ -20,10 +20,10 @@ from vault.session.unlocked_vault import UnlockedVault
 from vault.storage.database import Transaction
 from vault.views.hidden_places import HiddenPlaces
 
-Decide = Callable[[Transaction, AccessScope, Moment], Decided]
-"""The gate's decision, in a transaction."""
+Decide = Callable[[Transaction, AccessScope, Moment], tuple[Decided, ReleaseLimits]]
+"""The gate's decision and its limits, in a transaction."""
 
-_PLACES: Cache[tuple[object, tuple[SubjectId, ...], bytes] | None] = Cache(lambda: None)  # of the cohort last asked
+_LAST: Cache[tuple[AccessScope, CountedCohort] | None] = Cache(lambda: None)  # last asked
 
 
 @dataclass(frozen=True)
@@ -53,17 +53,25 @@ def cohort(vault: UnlockedVault, tx: Transaction, scope: AccessScope, decide: De
     """People of project and dataset as of now.
 
     Raises:
-        RefusedError: ``cohort_too_small``; as ``decide`` and ``release_decisions.limits``.
+        RefusedError: ``cohort_too_small``; as ``decide``.
     """
-    decided = decide(tx, scope, when)
-    hidden = release_decisions.limits(tx, scope, decided, when).hidden
+    decided, limits = decide(tx, scope, when)
     if len(decided.permitted) < cells.FLOOR:
         raise RefusedError("cohort_too_small", f"fewer than {cells.FLOOR} people take part: nothing is counted")
-    known = vault.caches.get(_PLACES)
-    if known is None or known[0] is not decided.members or known[1] != decided.permitted:
-        known = decided.members, decided.permitted, decided.members.places(decided.permitted)
-        vault.caches.put(_PLACES, known)
-    masks = sha256(repr((hidden.masks, hidden.only)).encode())
+    last = vault.caches.get(_LAST)
+    if last is not None and _alike(last, scope, decided, limits.hidden):
+        return replace(last[1], decided=decided)
+    places = decided.members.places(decided.permitted)
+    masks = sha256(repr((limits.hidden.masks, limits.hidden.only)).encode())
     said = (scope.project.project_id, scope.dataset.dataset_id, len(decided.permitted), fitting(b"".join(decided.permitted)))
-    digest = sha256(encode_context("genovault/cohort/v1", *said, known[2], masks))
-    return CountedCohort(decided, hidden, known[2], masks, digest)
+    digest = sha256(encode_context("genovault/cohort/v1", *said, places, masks))
+    found = CountedCohort(decided, limits.hidden, places, masks, digest)
+    vault.caches.put(_LAST, (scope, found))
+    return found
+
+
+def _alike(last: tuple[AccessScope, CountedCohort], scope: AccessScope, decided: Decided, hidden: HiddenPlaces) -> bool:
+    """True if a cohort that was found before is of the same project, dataset, people, parts and places."""
+    before, found = last
+    same = (before.project.project_id, before.dataset.dataset_id) == (scope.project.project_id, scope.dataset.dataset_id)
+    return same and found.decided.members is decided.members and found.people == decided.permitted and found.hidden == hidden

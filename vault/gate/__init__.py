@@ -9,7 +9,7 @@
     7  commit       the outcome, in the transaction that re-checks consent and project: this commit is the release
     8  release      sign the log's head, take the receipt, make the result visible
 
-Step 1 is ``access.scope``, step 2 ``decision``, steps 3, 4 and 7 ``accesses``, 5 and 6 ``blocks``, step 8 ``access.publication``; ``views``,
+Step 1 is ``access.scope``, step 2 ``decision`` (``frozen_decisions``, where it is kept), steps 3, 4 and 7 ``accesses``, 5 and 6 ``blocks``, step 8 ``access.publication``; ``views``,
 ``panel_reads``, ``streams``, ``extracts``, ``answers``, ``matching``, ``tables``, ``checks`` and ``risks`` put them together, one kind of access each. A
 refusal is logged with its reason; researchers and engines get one message, whatever the reason.
 """

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from vault.access import holdings, leftovers, release_limits, release_names, releases
@@ -23,6 +23,7 @@ from vault.errors import GenovaultError, RefusedError, UnavailableError
 from vault.extracts.genotype_files import FileChoice
 from vault.extracts.staging import Staging, discard_staged
 from vault.gate import decision
+from vault.gate.frozen_decisions import AskedScope, FrozenDecision
 from vault.session.moments import Moment, moment
 from vault.session.unlocked_vault import UnlockedVault
 from vault.storage.database import Transaction
@@ -30,16 +31,25 @@ from vault.storage.database import Transaction
 
 @dataclass(frozen=True)
 class Access:
-    """One access between its intent (step 4) and its outcome (step 7)."""
+    """One access between its intent (step 4) and its outcome (step 7). ``frozen``: the decision, with what is opened under it."""
 
     scope: AccessScope
-    decided: Decided
-    limits: release_limits.ReleaseLimits
+    frozen: FrozenDecision = field(repr=False)
     release_id: str
     intent: Appended
     outcome: Action
     content: ReleaseContent
     flags: tuple[str, ...] = ()  # of its entries
+
+    @property
+    def decided(self) -> Decided:
+        """The decision that the intent states."""
+        return self.frozen.decided
+
+    @property
+    def limits(self) -> release_limits.ReleaseLimits:
+        """Limits of what is permitted."""
+        return self.frozen.limits
 
 
 @dataclass(frozen=True)
@@ -52,13 +62,13 @@ class Destination:
     spooled: bool = False  # for a server to hand out
 
 
-Bound = Callable[[Transaction, Decided, release_limits.ReleaseLimits, Moment], None]
+Bound = Callable[[Transaction, FrozenDecision, Moment], None]
 """Condition of an access beside what all have, as its decision turned out; raises RefusedError."""
 
 
 def begin(
     vault: UnlockedVault,
-    scope: AccessScope,
+    asked: AskedScope,
     release_id: str,
     intent: Action,
     outcome: Action,
@@ -74,15 +84,16 @@ def begin(
     Raises:
         RefusedError: as ``decision.decide`` and ``release_limits.limits``; ``extract_changed``. IntegrityError: as ``release_decisions.decide``.
     """
+    scope = asked.scope
     with vault.books.write() as tx:
         when = moment(vault, tx)
-        decided = decision.decide(vault, tx, scope, when)
-        limits = release_decisions.limits(tx, scope, decided, when)
+        frozen = asked.decide(vault, tx, when)
+        decided, limits = frozen.now(), frozen.limits
         if bound is not None:
-            bound(tx, decided, limits, when)
+            bound(tx, frozen, when)
         names = release_names.newest_version(vault, scope.project)
-        asked = {**scope.detail(), "profile": limits.rules.profile, "profile_sha256": limits.rules.sha256}
-        content = ReleaseContent(asked, decided.obligations.as_dict(), names=names)
+        said = {**scope.detail(), "profile": limits.rules.profile, "profile_sha256": limits.rules.sha256}
+        content = ReleaseContent(said, decided.obligations.as_dict(), names=names)
         if to is not None:
             staging, places = to.staging, decided.members.places(decided.permitted)
             begun_as = leftovers.begun(vault, to.chosen, lambda: release_decisions.basis(vault, scope, decided, limits))
@@ -97,7 +108,7 @@ def begin(
             if to.left is not None:
                 content = leftovers.taken_up(to.left, content)
         subjects = list(decided.permitted)
-        detail = {**asked, **scope.recipient_detail(), "obligations": sorted(decided.obligations.names())}
+        detail = {**said, **scope.recipient_detail(), "obligations": sorted(decided.obligations.names())}
         fields: dict[str, Any] = decision.access_fields(scope, release_id)
         left = None if to is None else to.left
         if left is not None:
@@ -120,7 +131,7 @@ def begin(
                 n_subjects=len(subjects),
                 content=content,
             )
-    return Access(scope, decided, limits, release_id, begun, outcome, content, flags)
+    return Access(scope, frozen, release_id, begun, outcome, content, flags)
 
 
 def commit(
@@ -190,6 +201,7 @@ def cut(vault: UnlockedVault, access: Access, error: BaseException, *, n_sites: 
 
     None where the commit may have happened or the process ends: recovery says so then.
     """
+    access.frozen.drop()
     if isinstance(error, UnavailableError) and error.code in UNKNOWN_COMMIT:
         return
     code = error.code if isinstance(error, GenovaultError) else "interrupted"
@@ -228,6 +240,8 @@ def _recheck(vault: UnlockedVault, tx: Transaction, access: Access, when: Moment
         RefusedError: ``calls_changed``, ``consent_changed``; as ``decision.decide`` and ``release_limits.limits``.
     """
     decided = access.decided
+    if access.frozen.holds(tx, when):
+        return access.frozen.now().head
     again = decision.decide(vault, tx, access.scope, when)
     if not again.members.keep(decided.permitted, of=decided.members):
         raise RefusedError("calls_changed", "calls were moved, replaced or removed while the view was made", hint="ask again")
@@ -245,6 +259,7 @@ def log_failure(
 
     ``going_on``: contigs are finished. True if the extract may go on from there, because a store or a disk stopped it.
     """
+    access.frozen.drop()
     if not isinstance(error, Exception) or (isinstance(error, UnavailableError) and error.code in UNKNOWN_COMMIT):
         return False
     kept = going_on and isinstance(error, UnavailableError)

@@ -8,18 +8,15 @@ from policies.purposes import RequestKind
 from vault import counting
 from vault.access import askable, requests
 from vault.access.disclosure import questions
-from vault.access.disclosure.carrier_table import Read
-from vault.access.scope import AccessScope, scope_of_counts
+from vault.access.scope import scope_of_counts
 from vault.access.told import told
 from vault.audit.actions import Action
-from vault.consent.cohort_decisions import Decided
 from vault.counting import CountsAnswer
 from vault.errors import RefusedError
-from vault.gate import blocks, decision
-from vault.ids import SubjectId
-from vault.session.moments import Moment
+from vault.gate import frozen_decisions
+from vault.gate.blocks import Lent
+from vault.gate.frozen_decisions import AskedScope
 from vault.session.unlocked_vault import UnlockedVault
-from vault.storage.database import Transaction
 
 
 def counts(
@@ -45,10 +42,12 @@ def counts(
 
     def answered() -> CountsAnswer:
         with vault.trail.attempting(Action.COUNTS_ANSWER):
-            scope = scope_of_counts(vault, project=project, dataset=dataset, kind=kind, panel=panel)
+            where = {"project": project, "dataset": dataset, "kind": kind, "panel": panel}
+            decides = frozen_decisions.ask(vault, "counts", *where.values(), load=lambda: scope_of_counts(vault, **where))  # type: ignore[arg-type]
+            scope = decides.scope
             own = questions.of_project(scope.project, amount)
             question = questions.of_scope(scope.dataset, scope.panel, asked, kind=kind, epsilon=own)
-        return _count(vault, scope, question)
+        return _count(vault, decides, question)
 
     return told(vault, answered, form=lambda: askable.require_names(vault, project, dataset, panel=panel, regions=()))
 
@@ -68,19 +67,13 @@ def result(vault: UnlockedVault, request_id: str) -> CountsAnswer:
             asked = questions.read_alleles(spec.alleles)
             epsilon = questions.of_project(scope.project, spec.epsilon)
             question = questions.of_scope(scope.dataset, scope.panel, asked, kind=kind, epsilon=epsilon)
-        return _count(vault, scope, question)
+            decides = frozen_decisions.once(vault, scope)
+        return _count(vault, decides, question)
 
     return told(vault, answered)
 
 
-def _count(vault: UnlockedVault, scope: AccessScope, question: questions.CountsQuestion) -> CountsAnswer:
+def _count(vault: UnlockedVault, asked: AskedScope, question: questions.CountsQuestion) -> CountsAnswer:
     """Steps 2 to 7 of counts: decision and blocks are lent to ``counting``, which keeps neither."""
-    decision.ready_decision_classes(vault)
-
-    def decide(tx: Transaction, asked: AccessScope, when: Moment) -> Decided:
-        return decision.decide(vault, tx, asked, when)
-
-    def open_calls(asked: AccessScope, people: Sequence[SubjectId]) -> Read:
-        return blocks.open_calls(vault, asked, people)
-
-    return counting.answer(vault, scope, question, decide=decide, open_calls=open_calls)
+    lent = Lent(vault, asked)
+    return counting.answer(vault, asked.scope, question, decide=lent.decide, open_calls=lent.open_calls)

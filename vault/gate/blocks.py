@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, cast
 
 import numpy as np
@@ -20,12 +21,16 @@ from vault.access.release_names import StreamColumns
 from vault.access.scope import AccessScope
 from vault.consent.cohort_decisions import Decided, Members
 from vault.crypto.key_wrapping import KeyPurpose
+from vault.crypto.primitives import sha256
 from vault.errors import IntegrityError
 from vault.gate.accesses import Access, Destination
+from vault.gate.frozen_decisions import AskedScope, FrozenDecision
 from vault.genotypes.catalog import dataset_reader, declared_assays
 from vault.genotypes.store.selections import Selection
 from vault.ids import Pseudonym, SubjectId
+from vault.session.moments import Moment
 from vault.session.unlocked_vault import UnlockedVault
+from vault.storage.database import Transaction
 from vault.storage.timestamps import to_micros
 
 if TYPE_CHECKING:
@@ -61,7 +66,10 @@ def open_view(
 
     scope, subjects, members = access.scope, access.decided.permitted, access.decided.members
     if columns is not None:
-        return _deidentified(vault, scope, access.limits, columns.people, columns.names, members=members, at_once=at_once)
+        reader = partial(opened, vault, scope, access.frozen, columns.people)
+        return _deidentified(
+            vault, scope, access.limits, columns.people, columns.names, members=members, at_once=at_once, reader=reader
+        )
     left = None if to is None else to.left
     naming = release_names.begin if left is None else release_names.naming
     names = release_names.names(vault, naming(vault, scope.project, access.release_id), subjects)
@@ -164,17 +172,18 @@ def _deidentified(
     members: Members,
     at_once: bool = False,
     watch: Callable[[CallSource, HiddenPlaces], CallSource] | None = None,
+    reader: Callable[[], dataset_reader.GenotypeReader] | None = None,
 ) -> Deidentified:
     """De-identify the calls of ``people``, named ``names``, in this order. ``watch``: makes what stands between the calls and the view, which hides
-    these places.
+    these places; ``reader``: of these people, where it is kept.
     """
     from vault.views.deidentify import Deidentified  # noqa: PLC0415 - kernels load when genotypes are opened, not with every command
     from vault.views.site_selection import Profile  # noqa: PLC0415 - as above
 
     selection = scope.selection()
-    keys = open_keys(vault, KeyPurpose.GENOTYPE, people)
-    chosen, rules = dataset_reader.choose(vault, scope.dataset, selection, people, keys), limits.rules
-    hidden = limits.hidden.and_places(_linked(vault, scope, limits, members.places_of_each(people), keys))
+    rules = limits.rules
+    chosen = (reader() if reader is not None else _reader(vault, scope, people)).choose(selection)
+    hidden = limits.hidden.and_places(_linked(vault, scope, limits, members, people))
     profile = Profile(
         keep_phase=rules.keep_phase,
         keep_ids=rules.keep_ids,
@@ -196,9 +205,9 @@ def _deidentified(
 
 
 def _linked(
-    vault: UnlockedVault, scope: AccessScope, limits: ReleaseLimits, calls: Mapping[SubjectId, bytes], keys: Mapping[bytes, bytes]
+    vault: UnlockedVault, scope: AccessScope, limits: ReleaseLimits, members: Members, people: Sequence[SubjectId]
 ) -> tuple[Interval, ...]:
-    """Places that are linked with an excluded one, as it was decided on these people, ``calls`` telling where theirs are, or on nearly the same.
+    """Places that are linked with an excluded one, as it was decided on these people, whose calls are where ``members`` says, or on nearly the same.
 
     It is decided, of all that lies near the place, and kept before anything is shown. Where nothing is excluded, or nothing near it is
     asked for, nothing is read.
@@ -212,11 +221,14 @@ def _linked(
     if scope.panel or scope.regions:
         open_to_it = renamed(Mask.from_intervals(asked)).minus(Mask.from_intervals(limits.hidden.masks))
         excluded = tuple(one for one in excluded if Mask((one,)).widened(linkage.window).intersection(open_to_it).intervals)
+    if not excluded:
+        return ()
+    calls = members.places_of_each(people)
     with vault.books.read() as tx:
         known = linkage_decisions.of_dataset(vault, tx, scope.dataset.dataset_id)
     decided = {place: linkage_decisions.serving(known, place, linkage, calls) for place in excluded}
     held = [one for one in decided.values() if one is not None]
-    new = [_decided(vault, scope, place, linkage, calls, keys=keys) for place, one in decided.items() if one is None]
+    new = [_decided(vault, scope, place, linkage, calls) for place, one in decided.items() if one is None]
     if new and vault.books.upgraded:  # a vault of before decides for each view until it is upgraded
         with vault.books.write() as tx:
             new = [linkage_decisions.keep(vault, tx, one) for one in new]
@@ -224,19 +236,13 @@ def _linked(
 
 
 def _decided(
-    vault: UnlockedVault,
-    scope: AccessScope,
-    place: Interval,
-    linkage: Linkage,
-    calls: Mapping[SubjectId, bytes],
-    *,
-    keys: Mapping[bytes, bytes],
+    vault: UnlockedVault, scope: AccessScope, place: Interval, linkage: Linkage, calls: Mapping[SubjectId, bytes]
 ) -> LinkageDecision:
     """Look which sites are linked with a place in these people; the excluded place is opened too, to compare with."""
     from vault.views.linked_places import linked_places  # noqa: PLC0415 - as in ``open_view``
 
     people, only = sorted(calls), Mask((place,))
-    reader = dataset_reader.GenotypeReader(vault, scope.dataset, people, keys)
+    reader = _reader(vault, scope, people)
 
     def read(places: tuple[Interval, ...], n_sites: int) -> Iterator[tuple[Calls, AlleleCounts]]:
         return (window.read() for window in reader.choose(Selection(regions=places)).windows(n_sites))
@@ -253,7 +259,49 @@ def open_keys(vault: UnlockedVault, purpose: KeyPurpose, subjects: Sequence[Subj
     return found
 
 
-def open_calls(vault: UnlockedVault, scope: AccessScope, people: Sequence[SubjectId]) -> Read:
+def opened(
+    vault: UnlockedVault, scope: AccessScope, frozen: FrozenDecision, people: Sequence[SubjectId]
+) -> dataset_reader.GenotypeReader:
+    """Reader of those whom a decision permits, in this order, which is one for all reads under it: their keys are derived once. Raises as ``open_view``."""
+    mine = tuple(people)
+    return frozen.once(f"reader of {sha256(b''.join(mine)).hex()}", lambda: _reader(vault, scope, mine))
+
+
+def open_calls(
+    vault: UnlockedVault, scope: AccessScope, people: Sequence[SubjectId], *, frozen: FrozenDecision | None = None
+) -> Read:
     """Reading of the calls of ``people``, in their order, to be counted inside: places in, genotypes out. Raises IntegrityError as ``open_view``."""
-    reader = dataset_reader.GenotypeReader(vault, scope.dataset, people, open_keys(vault, KeyPurpose.GENOTYPE, people))
+    reader = _reader(vault, scope, people) if frozen is None else opened(vault, scope, frozen, people)
     return lambda places: reader.read(Selection(regions=tuple(places)))
+
+
+class Lent:
+    """Loan of the gate to who counts: the decision on a question, in a transaction, and the calls of those whom it permits."""
+
+    def __init__(self, vault: UnlockedVault, asked: AskedScope) -> None:
+        self._vault, self._asked = vault, asked
+        self._frozen: FrozenDecision | None = None
+
+    def decide(self, tx: Transaction, _scope: AccessScope, when: Moment) -> tuple[Decided, ReleaseLimits]:
+        """As ``counted_cohorts.Decide``, of the question's own scope."""
+        self._frozen = self._asked.decide(self._vault, tx, when)
+        return self._frozen.now(), self._frozen.limits
+
+    def open_calls(self, scope: AccessScope, people: Sequence[SubjectId]) -> Read:
+        """As the function of the module, of people whom the decision permits; what was opened for them is let go of where it fails."""
+        frozen = self._frozen
+        read = open_calls(self._vault, scope, people, frozen=frozen)
+
+        def reading(places: Sequence[Interval]) -> Calls:
+            try:
+                return read(places)
+            except BaseException:
+                if frozen is not None:
+                    frozen.drop()
+                raise
+
+        return reading
+
+
+def _reader(vault: UnlockedVault, scope: AccessScope, people: Sequence[SubjectId]) -> dataset_reader.GenotypeReader:
+    return dataset_reader.GenotypeReader(vault, scope.dataset, people, open_keys(vault, KeyPurpose.GENOTYPE, people))

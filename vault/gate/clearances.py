@@ -23,7 +23,7 @@ from vault.audit.guarded_entries import Then
 from vault.audit.log import Appended
 from vault.audit.log_head import read_head
 from vault.errors import RefusedError, UnavailableError
-from vault.gate import decision
+from vault.gate import decision, frozen_decisions
 from vault.gate.blocks import OpenPanel
 from vault.gate.guards import ClearanceGuard, Marks
 from vault.gate.settling import SETTLED_ON, DecidedOn, basis_of, charged, decide, rows_digest, settle
@@ -139,6 +139,7 @@ def current(vault: UnlockedVault, *, project: str, dataset: str, panel: str) -> 
 
 def tidy(vault: UnlockedVault) -> None:
     """Let go of clearances that hold no more, and of what was opened for nobody's clearance any more."""
+    frozen_decisions.tidy(vault)
     kept = vault.caches.get(_KEPT)
     if not kept and not vault.caches.get(_PANELS):
         return

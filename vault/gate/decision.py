@@ -2,24 +2,20 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any
 
 from policies.decisions import Tally
-from vault.access import criteria_packs, delivery, projects, releases, requests, signed_approvals
+from vault.access import criteria_packs, delivery, projects, requests, signed_approvals
+from vault.access.release_limits import ReleaseLimits
 from vault.access.scope import AccessScope
 from vault.audit.bands import banded
 from vault.audit.entry import ObjectRef
-from vault.consent import cohort_decisions, ledger, release_decisions
+from vault.consent import cohort_decisions, forms, ledger, release_decisions
 from vault.consent.cohort_decisions import Decided
 from vault.session.moments import Moment
 from vault.session.unlocked_vault import UnlockedVault
 from vault.storage.database import Transaction
-
-
-def new_release(vault: UnlockedVault) -> str:
-    """Id of a release to be begun; decision classes are made ready, outside the transaction that decides."""
-    ready_decision_classes(vault)
-    return releases.new_id(vault)
 
 
 def ready_decision_classes(vault: UnlockedVault) -> None:
@@ -46,6 +42,25 @@ def decide(vault: UnlockedVault, tx: Transaction, scope: AccessScope, when: Mome
         criteria_packs.require(vault, tx, scope)
     delivery.require_unchanged(vault, tx, now.declaration, scope.readers)
     return release_decisions.decide(vault, tx, scope, when)
+
+
+def with_limits(vault: UnlockedVault, tx: Transaction, scope: AccessScope, when: Moment) -> tuple[Decided, ReleaseLimits]:
+    """A decision and the limits of what it permits. Raises as ``decide`` and ``release_decisions.limits``."""
+    decided = decide(vault, tx, scope, when)
+    return decided, release_decisions.limits(tx, scope, decided, when)
+
+
+def holds_until(vault: UnlockedVault, tx: Transaction, scope: AccessScope, decided: Decided, when: Moment) -> datetime | None:
+    """First time at which a decision may be another one by itself, in the transaction that made it; None for never."""
+    declared = scope.project.declaration
+    begins = forms.rules(vault, tx).domain.start
+    ends = (
+        cohort_decisions.holds_until(vault, tx, decided, legal_at=when.at),
+        declared.expires,
+        declared.purpose.irb_expires,
+        begins,
+    )
+    return min((end for end in ends if end is not None and end > when.at), default=None)
 
 
 def access_fields(scope: AccessScope, release_id: str) -> dict[str, Any]:

@@ -20,6 +20,7 @@ from vault.extracts.release_folder import write_folder
 from vault.extracts.staging import Staging, clear_leftover
 from vault.gate import accesses, blocks, decision
 from vault.gate.accesses import Access, Destination
+from vault.gate.frozen_decisions import AskedScope
 from vault.session.process_lock import process_lock
 from vault.session.unlocked_vault import UnlockedVault
 
@@ -89,7 +90,7 @@ def _extract(
     with Staging(output, random=vault.random) as staging, process_lock(vault.folder, release_id):
         to = Destination(staging, chosen, spooled=spooled_as is not None)
         with vault.trail.attempting(Action.EXTRACT_INTENT, request=request_id):
-            access = accesses.begin(vault, scope, release_id, Action.EXTRACT_INTENT, Action.EXTRACT_OUTCOME, to=to)
+            access = accesses.begin(vault, AskedScope(scope), release_id, Action.EXTRACT_INTENT, Action.EXTRACT_OUTCOME, to=to)
         return _deliver(vault, access, to, progress)
 
 
@@ -118,7 +119,9 @@ def _resume(
                 staged = Path(left.release.content.staged)
                 clear_leftover(staged, left.files)
                 to = Destination(Staging(output, random=vault.random, leftover=staged), chosen, left)
-                access = accesses.begin(vault, scope, release_id, Action.EXTRACT_INTENT, Action.EXTRACT_OUTCOME, to=to)
+                access = accesses.begin(
+                    vault, AskedScope(scope), release_id, Action.EXTRACT_INTENT, Action.EXTRACT_OUTCOME, to=to
+                )
             except RefusedError as error:
                 if error.code in leftovers.STARTS_OVER:
                     publication.abort(vault, left.release, error.code)

@@ -19,7 +19,7 @@ from vault.errors import IntegrityError, UnavailableError
 from vault.ids import SubjectId
 from vault.session.collection_heads import SETTLED, TOGETHER, stated
 from vault.session.collections import COLLECTIONS
-from vault.session.moments import moment
+from vault.session.moments import Moment, moment
 from vault.session.unlocked_vault import UnlockedVault
 from vault.storage.database import Transaction
 
@@ -46,12 +46,21 @@ INDIFFERENT = frozenset(
     }
 )
 """Heads of what no view of a panel rests on. Whatever else there is counts, later collections too."""
+UNDECIDING = INDIFFERENT | {"linkage_decision", "released_sites"}
+"""Heads of what no decision on an access rests on; what is opened or charged after one is looked up then."""
 
 Marks = Mapping[str, tuple[int, bytes]]
 
 
+def differing(one: Marks, other: Marks) -> set[str]:
+    """Collections whose marks are not the same in both."""
+    return {name for name in one.keys() | other.keys() if one.get(name) != other.get(name)}
+
+
 class ClearanceGuard:
-    """``marks``: as the decision found them; ``head``: of the consent ledger; ``people``: whom it permits; ``until``: as above, None for no end."""
+    """``marks``: as the decision found them; ``head``: of the consent ledger; ``people``: whose events end it; ``until``: as above, None for no end;
+    ``indifferent``: heads of what it does not rest on.
+    """
 
     def __init__(
         self,
@@ -62,7 +71,9 @@ class ClearanceGuard:
         people: frozenset[SubjectId],
         made: datetime,
         until: datetime | None,
+        indifferent: frozenset[str] = INDIFFERENT,
     ) -> None:
+        self._indifferent = indifferent
         self._vault, self._marks, self._head, self._people = vault, dict(marks), head, people
         self._made, self._until = made, made + AFRESH if until is None else min(until, made + AFRESH)
         self._state: bytes | None = None  # of the log's head, as it was last found to agree
@@ -73,6 +84,11 @@ class ClearanceGuard:
     def expired(self) -> bool:
         """True if it is to be made anew whatever the books say."""
         return self.dropped or self._vault.clock() >= self._until
+
+    @property
+    def head(self) -> ledger.Head:
+        """Head of the consent ledger at which it was last found to hold."""
+        return self._head
 
     def in_time(self, tx: Transaction) -> bool:
         """True if the decision is of a time that is not over, by the time that decisions go by as the transaction sees the log."""
@@ -89,9 +105,23 @@ class ClearanceGuard:
                 raise self._stale() from None  # whoever decides anew says what it is
         self._state, self._end = head.state, head.end
 
+    def holds(self, tx: Transaction, when: Moment) -> bool:
+        """True in a transaction of the books, at the time that it decides for, where ``check`` would not fail."""
+        if self.expired or not self._made <= when.at < self._until:
+            return False
+        try:
+            now = self._vault.books.marks(tx)
+            if now:
+                self._hold(tx, now)
+        except (IntegrityError, UnavailableError):
+            return False  # whoever decides anew says what it is
+        return bool(now)
+
     def _compare(self, tx: Transaction, head: LogHead) -> None:
-        now = stated(tx.connection(), head.state)
-        changed = {name for name in now.keys() | self._marks.keys() if now.get(name) != self._marks.get(name)} - INDIFFERENT
+        self._hold(tx, stated(tx.connection(), head.state))
+
+    def _hold(self, tx: Transaction, now: Marks) -> None:
+        changed = differing(now, self._marks) - self._indifferent
         if changed - {CONSENT}:
             raise self._stale()
         if CONSENT in changed:

@@ -6,25 +6,33 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
+import numpy as np
+
 from policies.criteria.packs import CriteriaPack
 from policies.disclosure.nats import Micronats
 from policies.disclosure.noise import Price
-from policies.purposes import RequestKind
+from policies.purposes import PseudonymScope, RequestKind
 from vault import match_counting
-from vault.access import askable, criteria_packs, publication, releases
+from vault.access import askable, criteria_packs, publication, release_names, releases
 from vault.access.disclosure import questions
+from vault.access.release_names import StreamColumns
 from vault.access.scope import AccessScope, scope_of_matching
 from vault.access.told import told
 from vault.audit.actions import Action
 from vault.audit.bands import spoken
 from vault.crypto.context import encode_context, fitting
 from vault.crypto.primitives import sha256
-from vault.gate import accesses, blocks, decision
+from vault.gate import accesses, blocks, frozen_decisions
 from vault.gate.accesses import Access
+from vault.gate.blocks import Lent
+from vault.gate.frozen_decisions import AskedScope
 from vault.ids import Pseudonym
 from vault.match_counting import CriteriaCounts
 from vault.session.process_lock import process_lock
 from vault.session.unlocked_vault import UnlockedVault
+
+COUNTED = RequestKind.MATCHING, RequestKind.COUNTS
+PACK, COHORT = "criteria pack", "matched cohort"  # what is kept with a decision
 
 
 @dataclass(frozen=True)
@@ -72,21 +80,23 @@ def _match(vault: UnlockedVault, project: str, dataset: str, panel: str, criteri
     from vault.views.matches import matches  # noqa: PLC0415 - kernels load when genotypes are opened, not with every command
 
     with vault.trail.attempting(Action.MATCH_INTENT):
-        scope = scope_of_matching(vault, project=project, dataset=dataset, panel=panel, criteria=criteria)
-        pack = _pack(vault, scope)
-        release_id = decision.new_release(vault)
+        asked = _question(vault, project, dataset, panel, criteria=criteria, kinds=(RequestKind.MATCHING,))
+        release_id = releases.new_id(vault)
     with process_lock(vault.folder, release_id):
         with vault.trail.attempting(Action.MATCH_INTENT):
-            access = accesses.begin(vault, scope, release_id, Action.MATCH_INTENT, Action.MATCH_OUTCOME)
+            access = accesses.begin(vault, asked, release_id, Action.MATCH_INTENT, Action.MATCH_OUTCOME)
         try:
-            found = matches(blocks.open_view(vault, access, at_once=True).view(), pack, cohort=_cohort(access))
+            view = blocks.open_view(vault, access, at_once=True, columns=_columns(vault, access)).view()
+            pack = access.frozen.once(PACK, lambda: _pack(vault, access.scope))
+            found = matches(view, pack, cohort=access.frozen.once(COHORT, lambda: _cohort(access)))
             outcome = accesses.commit(vault, access, access.content, n_sites=0, bits=found)
         except BaseException as error:
             accesses.log_failure(vault, access, error)
             raise
     bits = releases.load(vault, release_id).content.bits
+    draws = np.frombuffer(vault.random(8 * len(found.pseudonyms)), np.uint64)  # an order for this answer, that tells nothing
     return MatchAnswer(
-        criteria=tuple(MatchedPeople(one.criterion, found.names(one), spoken(one.unknown)) for one in found.answers),
+        criteria=tuple(MatchedPeople(one.criterion, found.names(one, draws), spoken(one.unknown)) for one in found.answers),
         bits={"view": bits["largest"], "cumulative": bits["cumulative"]},
         receipt=publication.receive(vault, outcome.index),
     )
@@ -112,17 +122,11 @@ def match_counts(
 
     def counted() -> CriteriaCounts:
         with vault.trail.attempting(Action.COUNTS_ANSWER):
-            scope, pack = _counted(vault, project, dataset, panel, criteria)
-            own = questions.of_project(scope.project, amount)
-            decision.ready_decision_classes(vault)
-        return match_counting.answer(
-            vault,
-            scope,
-            pack,
-            own,
-            decide=lambda tx, asked, when: decision.decide(vault, tx, asked, when),
-            open_calls=lambda asked, people: blocks.open_calls(vault, asked, people),
-        )
+            asked = _question(vault, project, dataset, panel, criteria=criteria, kinds=COUNTED)
+            pack = asked.kept.once(PACK, lambda: _pack(vault, asked.scope)) if asked.kept else _pack(vault, asked.scope)
+            own = questions.of_project(asked.scope.project, amount)
+        lent = Lent(vault, asked)
+        return match_counting.answer(vault, asked.scope, pack, own, decide=lent.decide, open_calls=lent.open_calls)
 
     return told(vault, counted, form=lambda: _require_form(vault, project, dataset, panel, criteria))
 
@@ -142,7 +146,8 @@ def match_price(
 
     def priced() -> Price:
         with vault.trail.attempting(Action.COUNTS_ANSWER):
-            scope, pack = _counted(vault, project, dataset, panel, criteria)
+            scope = _scope(vault, project, dataset, panel, criteria=criteria, kinds=COUNTED)
+            pack = _pack(vault, scope)
             return Price(questions.of_project(scope.project, amount), len({pack.meaning(one) for one in pack.criteria}))
 
     return told(vault, priced, form=lambda: _require_form(vault, project, dataset, panel, criteria))
@@ -155,10 +160,38 @@ def _amount(vault: UnlockedVault, criteria: str, epsilon: str | None, accuracy: 
         return questions.accuracy(epsilon=epsilon, within=accuracy)
 
 
-def _counted(vault: UnlockedVault, project: str, dataset: str, panel: str, criteria: str) -> tuple[AccessScope, CriteriaPack]:
-    kinds = (RequestKind.MATCHING, RequestKind.COUNTS)
-    scope = scope_of_matching(vault, project=project, dataset=dataset, panel=panel, criteria=criteria, kinds=kinds)
-    return scope, _pack(vault, scope)
+def _scope(
+    vault: UnlockedVault, project: str, dataset: str, panel: str, *, criteria: str, kinds: tuple[RequestKind, ...]
+) -> AccessScope:
+    return scope_of_matching(vault, project=project, dataset=dataset, panel=panel, criteria=criteria, kinds=kinds)
+
+
+def _question(
+    vault: UnlockedVault, project: str, dataset: str, panel: str, *, criteria: str, kinds: tuple[RequestKind, ...]
+) -> AskedScope:
+    def load() -> AccessScope:
+        scope = _scope(vault, project, dataset, panel, criteria=criteria, kinds=kinds)
+        _pack(vault, scope)  # what refuses the pack refuses it before anybody is decided on
+        return scope
+
+    return frozen_decisions.ask(vault, "matching", project, dataset, panel, criteria, kinds, load=load)
+
+
+def _columns(vault: UnlockedVault, access: Access) -> StreamColumns | None:
+    """People whom a decision permits and their names, in an order at random that is kept with it; None where each release has names of its own."""
+    from vault.views.deidentify import row_order  # noqa: PLC0415 - kernels load when genotypes are opened, not with every command
+
+    project, version = access.scope.project, access.content.names
+    if project.declaration.pseudonyms is PseudonymScope.RELEASE:
+        return None
+
+    def named() -> StreamColumns:
+        people = access.decided.permitted
+        names = release_names.names(vault, release_names.naming(vault, project, "", version=version), people)
+        order = row_order(vault.random(32), names).tolist()
+        return StreamColumns(tuple(people[at] for at in order), tuple(names[at] for at in order))
+
+    return access.frozen.once(f"names of version {version}", named)
 
 
 def _require_form(vault: UnlockedVault, project: str, dataset: str, panel: str, criteria: str) -> None:

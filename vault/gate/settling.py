@@ -12,7 +12,6 @@ from vault.access.scope import AccessScope
 from vault.audit.actions import Action, Outcome
 from vault.audit.bands import banded
 from vault.audit.entry import ObjectRef
-from vault.consent import cohort_decisions, release_decisions
 from vault.consent.cohort_decisions import Decided
 from vault.crypto.context import encode_context
 from vault.crypto.primitives import sha256
@@ -45,10 +44,8 @@ class DecidedOn:
 def decide(vault: UnlockedVault, tx: Transaction, scope: AccessScope) -> DecidedOn:
     """Decide on a panel's view, and what that rests on, as the transaction sees it. Raises as ``decision.decide`` and ``release_limits.limits``."""
     when = moment(vault, tx)
-    decided = decision.decide(vault, tx, scope, when)
-    limits = release_decisions.limits(tx, scope, decided, when)
-    ends = cohort_decisions.holds_until(vault, tx, decided, legal_at=when.at), scope.project.declaration.expires
-    until = min((end for end in ends if end is not None), default=None)
+    decided, limits = decision.with_limits(vault, tx, scope, when)
+    until = decision.holds_until(vault, tx, scope, decided, when)
     names, people = release_names.newest_version(vault, scope.project), vault.subject_keys.tokens(decided.permitted)
     return DecidedOn(decided, limits, vault.books.marks(tx), when, until, names, vault.trail.log.set_of(people))
 

@@ -13,10 +13,9 @@ from threading import Lock
 from typing import TYPE_CHECKING, Any
 
 from policies.disclosure.view_rules import ViewRules
-from vault.access import asked_regions, projects, release_names, stream_tickets
-from vault.access.release_limits import ReleaseLimits
+from vault.access import asked_regions, projects, release_names, releases, stream_tickets
 from vault.access.releases import STREAM
-from vault.access.scope import AccessScope, scope_of_view
+from vault.access.scope import AccessScope
 from vault.access.stream_tickets import StreamAsked, StreamTicket
 from vault.access.told import told
 from vault.audit.actions import Action, Outcome
@@ -27,8 +26,9 @@ from vault.crypto.primitives import sha256
 from vault.crypto.secret import Secret
 from vault.errors import RefusedError
 from vault.extracts.manifest import LABEL
-from vault.gate import accesses, blocks, decision
+from vault.gate import accesses, blocks, decision, frozen_decisions
 from vault.gate.accesses import Access
+from vault.gate.frozen_decisions import AskedScope, FrozenDecision
 from vault.genotypes.catalog import parts
 from vault.session.moments import Moment, moment
 from vault.session.process_lock import process_lock
@@ -75,14 +75,12 @@ def stream_ticket(vault: UnlockedVault, asked: StreamAsked, *, accessor: str) ->
 
     def given() -> tuple[Secret, StreamTicket]:
         with vault.trail.attempting(Action.STREAM_TICKET):
-            scope = _scope(vault, asked)
-            decision.ready_decision_classes(vault)
+            question = _question(vault, asked)
             with vault.books.write() as tx:
                 when = moment(vault, tx)
-                decided = decision.decide(vault, tx, scope, when)
-                limits = release_decisions.limits(tx, scope, decided, when)
-                made = stream_tickets.give(vault, tx, accessor, asked, _epoch(vault, scope, decided, limits))
-                _tell(vault, tx, Action.STREAM_TICKET, scope, decided, given=made[1], when=when)
+                frozen = question.decide(vault, tx, when)
+                made = stream_tickets.give(vault, tx, accessor, asked, _epoch(vault, question.scope, frozen))
+                _tell(vault, tx, Action.STREAM_TICKET, question.scope, frozen.now(), given=made[1], when=when)
             return made
 
     return told(vault, given)
@@ -101,15 +99,14 @@ def stream_header(vault: UnlockedVault, text: str) -> bytes:
         given = stream_tickets.find(vault, text)
         own = _acting(vault, given)
         with own.trail.attempting(Action.STREAM_HEADER):
-            scope = _scope(own, given.asked)
-            decision.ready_decision_classes(own)
+            question = _question(own, given.asked)
+            scope = question.scope
             with own.books.write() as tx:
                 when = moment(own, tx)
-                decided = decision.decide(own, tx, scope, when)
-                limits = release_decisions.limits(tx, scope, decided, when)
-                stream_tickets.require(own, tx, given, _epoch(own, scope, decided, limits), at=when.at)
-                _tell(own, tx, Action.STREAM_HEADER, scope, decided, given=given, when=when)
-            return streams.header(_title(own, scope, decided), given.asked.kind, _line(given, scope, limits.rules))
+                frozen = question.decide(own, tx, when)
+                stream_tickets.require(own, tx, given, _epoch(own, scope, frozen), at=when.at)
+                _tell(own, tx, Action.STREAM_HEADER, scope, frozen.now(), given=given, when=when)
+            return streams.header(_title(own, scope, frozen), given.asked.kind, _line(given, scope, frozen.limits.rules))
 
     return told(vault, made)
 
@@ -135,23 +132,26 @@ def _acting(vault: UnlockedVault, given: StreamTicket) -> UnlockedVault:
         raise
 
 
-def _scope(vault: UnlockedVault, asked: StreamAsked) -> AccessScope:
-    """Scope of a stream; a panel's is the panel, whichever places it is narrowed to.
+def _question(vault: UnlockedVault, asked: StreamAsked) -> AskedScope:
+    """Question of a stream; a panel's is the panel, whichever places it is narrowed to.
 
     Raises:
         InputError, RefusedError: as ``scope_of_view`` and ``stream_tickets.require_streamed``.
     """
     regions = () if asked.panel else asked.regions
-    scope = scope_of_view(vault, project=asked.project, dataset=asked.dataset, panel=asked.panel, regions=regions)
+    question = frozen_decisions.view(vault, asked.project, asked.dataset, panel=asked.panel, regions=regions)
+    scope = question.scope
     if asked.panel and asked.regions:
-        asked_regions.require_present(vault, asked_regions.read_regions(asked.regions), scope.dataset)
+        held = parts.contigs(vault, scope.dataset.dataset_id)
+        asked_regions.require_present(asked_regions.read_regions(asked.regions), scope.dataset, held)
     stream_tickets.require_streamed(scope.project.declaration)
-    return scope
+    return question
 
 
-def _epoch(vault: UnlockedVault, scope: AccessScope, decided: Decided, limits: ReleaseLimits) -> str:
+def _epoch(vault: UnlockedVault, scope: AccessScope, frozen: FrozenDecision) -> str:
     """Digest in hex of what settles the bytes of a stream, but the places that are asked for, its format and its time."""
-    basis = release_decisions.basis(vault, replace(scope, regions=()), decided, limits)
+    whole = replace(scope, regions=())
+    basis = frozen.once("basis of streams", lambda: release_decisions.basis(vault, whole, frozen.decided, frozen.limits))
     names = release_names.newest_version(vault, scope.project)
     return sha256(encode_context("genovault/stream-epoch/v1", basis, names)).hex()
 
@@ -177,12 +177,12 @@ def _tell(
     )
 
 
-def _title(vault: UnlockedVault, scope: AccessScope, decided: Decided) -> StreamTitle:
+def _title(vault: UnlockedVault, scope: AccessScope, frozen: FrozenDecision) -> StreamTitle:
     """Title of the stream."""
     from vault.extracts.streams import StreamTitle  # noqa: PLC0415 - as in ``stream_header``
 
-    columns = release_names.stream_columns(vault, scope.project, scope.dataset.dataset_id, decided.permitted)
-    contigs = parts.contigs(vault, scope.dataset.dataset_id)
+    columns = release_names.stream_columns(vault, scope.project, scope.dataset.dataset_id, frozen.decided.permitted)
+    contigs = frozen_decisions.contigs(vault, scope, frozen)
     return StreamTitle.of(columns.names, assembly=scope.dataset.assembly, contigs=contigs)
 
 
@@ -200,20 +200,20 @@ def _runs(vault: UnlockedVault, given: StreamTicket) -> Iterator[bytes]:
     with vault.trail.attempting(Action.VIEW_INTENT):
         if given.asked.header_only:
             raise RefusedError("ticket_refused", "this ticket is for a header alone")
-        scope = _scope(vault, given.asked)
-        release_id = decision.new_release(vault)
+        question = _question(vault, given.asked)
+        scope, release_id = question.scope, releases.new_id(vault)
 
-    def bound(tx: Transaction, decided: Decided, limits: ReleaseLimits, when: Moment) -> None:
-        stream_tickets.require(vault, tx, given, _epoch(vault, scope, decided, limits), at=when.at)
+    def bound(tx: Transaction, frozen: FrozenDecision, when: Moment) -> None:
+        stream_tickets.require(vault, tx, given, _epoch(vault, scope, frozen), at=when.at)
 
     with process_lock(vault.folder, release_id):
         with vault.trail.attempting(Action.VIEW_INTENT):
             access = accesses.begin(
-                vault, scope, release_id, Action.VIEW_INTENT, Action.VIEW_OUTCOME, bound=bound, flags=(STREAM,)
+                vault, question, release_id, Action.VIEW_INTENT, Action.VIEW_OUTCOME, bound=bound, flags=(STREAM,)
             )
         try:
             view = _view(vault, access)
-            contigs = parts.contigs(vault, scope.dataset.dataset_id)
+            contigs = frozen_decisions.contigs(vault, scope, access.frozen)
             title = streams.StreamTitle.of(view.pseudonyms, assembly=view.assembly, contigs=contigs)
             whole = _committed(vault, access, view)
         except BaseException as error:

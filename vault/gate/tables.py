@@ -104,7 +104,7 @@ def _assess(vault: UnlockedVault, project: str, panel: str) -> tuple[AccessScope
         held = panels.by_name(vault, panel)
         scope = scope_of_counts(vault, project=project, dataset=held.dataset, kind=KIND, panel=panel)
     decision.ready_decision_classes(vault)
-    decide, open_calls = partial(decision.decide, vault), partial(blocks.open_calls, vault)
+    decide, open_calls = partial(decision.with_limits, vault), partial(blocks.open_calls, vault)
     return scope, held, risks.assess(vault, scope, held, decide=decide, open_calls=open_calls)
 
 
@@ -113,5 +113,5 @@ def _table(vault: UnlockedVault, scope: AccessScope) -> FrequencyTable:
     if scope.panel is None:
         raise UsageError("panel_missing", "exact frequencies are of a panel")
     decision.ready_decision_classes(vault)
-    decide, open_calls = partial(decision.decide, vault), partial(blocks.open_calls, vault)
+    decide, open_calls = partial(decision.with_limits, vault), partial(blocks.open_calls, vault)
     return answers.answer(vault, scope, scope.panel, decide=decide, open_calls=open_calls)

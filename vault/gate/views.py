@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from vault.access import askable, asked_regions, publication
-from vault.access.scope import scope_of_view
+from vault.access import askable, asked_regions, publication, releases
 from vault.access.told import told
 from vault.audit.actions import Action
 from vault.audit.log import Appended
-from vault.gate import accesses, blocks, decision
+from vault.gate import accesses, blocks, frozen_decisions
 from vault.gate.accesses import Access
 from vault.session.process_lock import process_lock
 from vault.session.unlocked_vault import UnlockedVault
@@ -38,11 +37,11 @@ def made(
 ) -> tuple[View, Access, Appended]:
     """A view with its receipt, the access that made it, and its outcome. Raises as ``view``, with the true reason."""
     with vault.trail.attempting(Action.VIEW_INTENT):
-        scope = scope_of_view(vault, project=project, dataset=dataset, panel=panel, regions=tuple(regions))
-        release_id = decision.new_release(vault)
+        asked = frozen_decisions.view(vault, project, dataset, panel=panel, regions=tuple(regions))
+        release_id = releases.new_id(vault)
     with process_lock(vault.folder, release_id):
         with vault.trail.attempting(Action.VIEW_INTENT):
-            access = accesses.begin(vault, scope, release_id, Action.VIEW_INTENT, Action.VIEW_OUTCOME)
+            access = accesses.begin(vault, asked, release_id, Action.VIEW_INTENT, Action.VIEW_OUTCOME)
         try:
             opened = blocks.open_view(vault, access, at_once=True)
             shown = opened.view()

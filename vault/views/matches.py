@@ -36,9 +36,9 @@ class Matches:
     def __repr__(self) -> str:
         return f"Matches({self.pack.label}, {len(self.pseudonyms)} people)"  # who matches ends in no log by accident
 
-    def names(self, one: CriterionAnswer) -> tuple[Pseudonym, ...]:
-        """Pseudonyms of those whom a criterion holds for, in the order of the view."""
-        return tuple(self.pseudonyms[at] for at in one.matched.tolist())
+    def names(self, one: CriterionAnswer, draws: NDArray[np.uint64]) -> tuple[Pseudonym, ...]:
+        """Pseudonyms of those whom a criterion holds for, in the order of ``draws``, uint64[n], one of each person of the view."""
+        return tuple(self.pseudonyms[at] for at in one.matched[np.argsort(draws[one.matched], kind="stable")].tolist())
 
     def sites(self) -> SiteBits:
         """The criteria that tell anything, by name, each with the bits of the person of whom it tells most, rounded up.

@@ -22,6 +22,7 @@ from vault.files.yaml_documents import declared
 from vault.genotypes.catalog import datasets
 from vault.ids import DatasetId
 from vault.session.approvals import Approval
+from vault.session.caches import Cache
 from vault.session.reasons import require_reason
 from vault.session.row_faults import row_faults
 from vault.session.unlocked_vault import UnlockedVault
@@ -30,7 +31,11 @@ from vault.storage.database import Transaction
 from vault.storage.disclosure_tables import BudgetRaiseRow
 
 KIND = "budget"
+HELD_AGAINST = "budget_raise", "approval", "principal", "vault"
+"""Collections that a raise rests on; ``vault`` tells which keystore is the newest."""
+MOST_KEPT = 63
 _ANY = Statement(select(BudgetRaiseRow.number).limit(1))
+_GRANTED: Cache[dict[object, dict[BudgetScope, Micronats]]] = Cache(dict)
 
 
 @dataclass(frozen=True)
@@ -86,12 +91,21 @@ def raise_budget(
 def granted(
     vault: UnlockedVault, tx: Transaction, owners: Mapping[BudgetScope, str], family: Collection[bytes]
 ) -> dict[BudgetScope, Micronats]:
-    """Amount added to each owner's budget of a family, held against the signatures. Raises IntegrityError ``approval_missing``."""
+    """Amount added to each owner's budget of a family, held against the signatures, once while the books have the same raises, approvals and
+    principals. Not for a transaction that changes them.
+
+    Raises:
+        IntegrityError: ``approval_missing``.
+    """
+    marks, known = vault.books.marks(tx), vault.caches.get(_GRANTED)
+    basis = tuple(sorted(owners.items())), frozenset(family), tuple(marks.get(name) for name in HELD_AGAINST)
+    if marks and basis in known:
+        return dict(known[basis])
     found = dict.fromkeys(owners, 0)
-    if not _ANY.rows(tx):
-        return found
-    for scope, owner in owners.items():
-        found[scope] = sum(_required(vault, tx, row) for row in _rows(tx, scope, owner) if row.dataset_id in family)
+    if _ANY.rows(tx):
+        for scope, owner in owners.items():
+            found[scope] = sum(_required(vault, tx, row) for row in _rows(tx, scope, owner) if row.dataset_id in family)
+    vault.caches.put(_GRANTED, {**dict(list(known.items())[-MOST_KEPT:]), basis: dict(found)})
     return found
 
 

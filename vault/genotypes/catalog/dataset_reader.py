@@ -52,16 +52,9 @@ def read(
     return GenotypeReader(vault, dataset, subjects, keys).read(selection)
 
 
-def choose(
-    vault: UnlockedVault, dataset: Dataset, selection: Selection, subjects: Sequence[SubjectId], keys: Mapping[bytes, bytes]
-) -> Choice:
-    """The sites and people of ``read``, to be read or counted in windows. Arguments and errors as ``read``."""
-    return GenotypeReader(vault, dataset, subjects, keys).choose(selection)
-
-
 class GenotypeReader:
     """Reads a dataset for some subjects, who are settled when it is made: it opens their blocks and no one else's, and of these only
-    those of chunks that are asked for. It is one access: make a new one after each decision.
+    those of chunks that are asked for. It is of one decision: make a new one after each.
 
     ``keep_bytes``: how much of what was decoded may stay in memory; a chunk stays when it is asked for a second time.
     Arguments and errors otherwise as ``read``.

@@ -81,7 +81,7 @@ def read(vault, people: Sequence[SubjectId], selection: Selection):
     keys = vault.keys.open_many(KeyPurpose.GENOTYPE, people)
     dataset = datasets.by_name(vault, "cohort")
     whole = said(dataset_reader.read(vault, dataset, selection, people, keys))
-    choice = dataset_reader.choose(vault, dataset, selection, people, keys)
+    choice = dataset_reader.GenotypeReader(vault, dataset, people, keys).choose(selection)
     windows = [window.read() for window in choice.windows(7)]
     assert sorted(whole, key=itemgetter(0)) == sorted((line for calls, _ in windows for line in said(calls)), key=itemgetter(0))
     counts = [counts.counts[a:b].tolist() for _, counts in windows for a, b in pairwise(counts.offsets.tolist())]
