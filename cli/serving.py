@@ -82,6 +82,7 @@ def serve(
 
         provider = OidcLogin(read(oidc))
     seal = Seal(folder, context.principal)
+    context.mention_compiling()
     if not start_sealed:
         seal.unseal(context.factor())
     served = f"serving on {unix or listen}{', sealed' if start_sealed else ''}"

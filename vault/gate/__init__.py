@@ -19,6 +19,7 @@ from vault.gate.checks import check
 from vault.gate.extracts import extract
 from vault.gate.guards import STALE
 from vault.gate.matching import match, match_counts, match_price
+from vault.gate.opening_code import load_code
 from vault.gate.panel_reads import GuardedRead, PanelChanges, PanelRead, ReadWatch, changes, cleared_read, read_panel, tidy
 from vault.gate.risks import last_risk, risk
 from vault.gate.streams import stream_body, stream_header, stream_ticket
@@ -41,6 +42,7 @@ __all__ = [
     "extract",
     "frequencies",
     "last_risk",
+    "load_code",
     "match",
     "match_counts",
     "match_price",

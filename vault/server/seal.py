@@ -13,6 +13,7 @@ from typing import TypeVar
 
 from starlette.requests import Request
 
+from vault import gate
 from vault.access.told import DEFERRED, UNKNOWN_COMMIT, DeferredRefusalError
 from vault.crypto import keystore
 from vault.crypto.keystore import Factor, Role
@@ -59,7 +60,7 @@ class Seal:
         return (self.folder / SETTINGS).exists()
 
     def unseal(self, factor: Factor) -> None:
-        """Open the service's slot; an unsealed server stays as it is.
+        """Open the service's slot, and load the code that opens genotypes; an unsealed server stays as it is.
 
         Raises:
             UnavailableError: ``cannot_unlock``. RefusedError: ``not_a_service``: the slot is a person's. As ``open_recovered``.
@@ -75,6 +76,7 @@ class Seal:
                     f"a server unlocks a slot of its own, not one of a {vault.role.value}",
                     hint="genovault principal add NAME --role service",
                 )
+            gate.load_code()  # else whoever asks first waits for it
             for _, database in vault.databases():
                 database.patience.seconds = LOCK_SECONDS
             self._vault, self._cadence = vault, Cadence(vault)
