@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from cli import consent_proposals, pseudonyms, waiting_merges
+from cli import consent_proposals, pseudonyms, waiting_disclosures, waiting_merges
 from cli.context import context_of
 from cli.output import counted
 from policies.reasons import WORDS
@@ -22,14 +22,15 @@ def queue(ctx: typer.Context) -> None:
     """What waits for a steward.
 
     Requests, drafts and amendments of projects, what projects leave open and a ruling can settle, corrections and merges that another
-    steward proposed, recipients' keys, criteria packs, requests to be told whose a pseudonym is, and notices.
+    steward proposed, recipients' keys, criteria packs, raises of budgets, panels for exact tables, requests to be told whose a pseudonym is, and notices.
 
     JSON: {"queue": [{"project", "reason", "about", "people": n, "by_ruling": bool}],
     "unconfirmed": [{"project", "item", "ruled_by", "ruled", "reason"}], "proposals": [{"event", "who", "kind": "void"|"restated",
     "proposed_by", "proposed", "reason", "agree": command}], "notices": {"open": n, "late": n},
     "requests": [{"request", "project", "dataset", "for", "submitted_by", "created"}], "versions": [{"project", "version": n, "state", "declared_by"}],
     "merges": [{"stays", "goes", "proposed_by", "proposed", "reason", "agree": command}], "recipients": [{"name", "added_by", "added"}],
-    "packs": [{"name", "version", "added_by", "added"}], "resolutions": [{"resolution", "project", "state": "open"|"approved", "opened_by", "approved_by": name or null, "expires"}]}.
+    "packs": [{"name", "version", "added_by", "added"}], "raises": [{"project", "scope", "dataset", "nats", "proposed_by", "proposed", "reason", "agree": command}],
+    "tables": [{"project", "panel", "version": n, "dataset", "alleles": n, "nats", "proposed_by", "proposed", "reason", "agree": command}], "resolutions": [{"resolution", "project", "state": "open"|"approved", "opened_by", "approved_by": name or null, "expires"}]}.
     """
     context = context_of(ctx)
     from vault.consent import work_queue
@@ -75,6 +76,8 @@ def queue(ctx: typer.Context) -> None:
                 {"name": one.pack.name, "version": one.pack.version, "added_by": one.added_by, "added": one.added}
                 for one in found.packs
             ],
+            "raises": [waiting_disclosures.raise_document(one) for one in found.raises],
+            "tables": [waiting_disclosures.table_document(one) for one in found.tables],
             "resolutions": [pseudonyms.document(one) for one in found.resolutions],
         }
     )
@@ -101,6 +104,10 @@ def _lines(found: Queue, merges: Sequence[ProposedMerge]) -> Iterator[str]:
         yield f"criteria pack {pack.pack.label} waits: genovault criteria approve {pack.pack.label}"
     for merge in merges:
         yield from waiting_merges.lines(merge)
+    for more in found.raises:
+        yield from waiting_disclosures.raise_lines(more)
+    for table in found.tables:
+        yield from waiting_disclosures.table_lines(table)
     for resolution in found.resolutions:
         yield _told_whose(resolution)
     if found.notices:

@@ -221,6 +221,17 @@ def test_a_proposed_merge_is_in_the_queue_with_the_command_that_agrees(consented
     assert consented.try_("--as ann subject merge SAMPLE_1 SAMPLE_2 --take-back --reason no --json").error == "not_proposed"
 
 
+def test_a_proposed_raise_is_in_the_queue_with_the_command_that_agrees(consented):
+    consented.run("principal add bob --role steward --new-key-file bob.key --argon2-profile test-only")
+    consented.run("--as ann budget raise demo --nats 0.5 --reason 'they found much'")
+    found = consented.run("--as ann consent queue --json").json
+    (raised,) = found["raises"]
+    assert (raised["project"], raised["dataset"], raised["nats"], found["tables"]) == ("demo", "cohort", 0.5, [])
+    assert raised["agree"] in consented.run("--as ann consent queue").out
+    consented.run("--as bob --key-file bob.key " + raised["agree"].removeprefix("genovault "))
+    assert consented.run("--as ann consent queue --json").json["raises"] == []
+
+
 def test_who_asks_whose_a_pseudonym_is_waits_in_the_queue_until_it_ends(consented):
     consented.run("principal add bob --role steward --new-key-file bob.key --argon2-profile test-only")
     asked = consented.run("--as ann request submit --project demo --dataset cohort --json").json["request"]

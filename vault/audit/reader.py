@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import Row, select
@@ -34,6 +35,7 @@ from vault.storage.audit_tables import (
     AuditSessionRow,
 )
 from vault.storage.database import Database, Transaction
+from vault.storage.timestamps import to_micros
 
 UNSIGNED = "the next session of a steward or an engine signs it"
 PAGE = 1_000  # entries per transaction: a longer one would keep the write-ahead log from being truncated
@@ -156,6 +158,18 @@ class LogReader:
                 return
             yield from map(_entry, page)
             start = page[-1].idx + 1
+
+    def entries_made(self, since: datetime, until: datetime) -> Iterator[LogEntry]:
+        """Entries of a time, by their event ids, which begin with it, to the millisecond; an index finds them, however long the log is."""
+        first, last = _first_id(since), _first_id(until + timedelta(milliseconds=1))
+        while True:
+            query = _SELECT_ENTRY.where(AuditLeafRow.event_id >= first, AuditLeafRow.event_id < last)
+            with self.database.read() as tx:
+                page = tx.execute(query.order_by(AuditLeafRow.event_id).limit(PAGE)).all()
+            yield from map(_entry, page)
+            if len(page) < PAGE:
+                return
+            first = page[-1].event_id + b"\0"
 
     def detail(self, index: int, private: Secret) -> dict[str, Any] | None:
         """Detail of entry ``index``, opened with the audit-read private key; None if it has none.
@@ -287,6 +301,11 @@ class LogReader:
 
 _EntryRow = Row[int, bytes, bytes | None, bytes]
 _SELECT_ENTRY = select(AuditLeafRow.idx, AuditLeafRow.event_id, AuditLeafRow.leaf, AuditLeafRow.leaf_hash)
+
+
+def _first_id(time: datetime) -> bytes:
+    """The least event id of a time: 48 bits of milliseconds, as UUIDv7 begins."""
+    return (to_micros(time) // 1_000).to_bytes(6, "big") + bytes(10)
 
 
 def _parts(tx: Transaction) -> list[LogPart]:

@@ -20,7 +20,7 @@ from vault.audit.actions import Action, Outcome
 from vault.consent import corrected_events, drop_lists, ledger, proposals, signatures
 from vault.consent.corrected_events import Amendment, Wrong
 from vault.consent.ledger import NewEvent
-from vault.consent.proposals import AskedCorrection
+from vault.consent.proposals import AskedCorrection, Proposal
 from vault.consent.withdrawal_effect import Withdrawn, effect
 from vault.errors import InputError, UnavailableError
 from vault.files.evidence_files import digest_of
@@ -62,6 +62,28 @@ class _Trial:
     private: Mapping[str, str]
     opens: bool
     takes_two: bool
+
+
+@dataclass(frozen=True)
+class LookedAt:
+    """A proposed correction as it would be recorded: the event that it corrects, the one that takes its place, and the policies that are granted
+    with it alone (``allowed``) and without it alone (``ended``).
+    """
+
+    wrong: ConsentEvent
+    instead: ConsentEvent
+    allowed: tuple[str, ...]
+    ended: tuple[str, ...]
+
+
+def look(vault: UnlockedVault, proposal: Proposal) -> LookedAt:
+    """Tell what a proposed correction would change, and change nothing; one access of the log. Raises InputError as ``correct``."""
+    with vault.trail.attempting(Action.CONSENT_SHOW):
+        asked = _asked(vault, proposal.event_id, proposal.asked.amendment, proposal.asked.evidence)
+        was, then = _before_and_after(vault, asked, None)
+        vault.trail.record(Action.CONSENT_SHOW, Outcome.DONE, subjects=[asked.subject])
+    wrong = next(one for one in asked.history if one.event_id == proposal.event_id)
+    return LookedAt(wrong, asked.event, tuple(sorted(then - was)), tuple(sorted(was - then)))
 
 
 def correct(
@@ -166,18 +188,22 @@ def _corrected(
     recorded: ConsentEvent | None,
     differs: Mapping[str, tuple[str, ...]] = MappingProxyType({}),
 ) -> Corrected:
-    now = vault.clock()
-    trial = replace(asked.event, seq=asked.history[-1].seq + 1, rules=RULES[-1])
-    was, now_granted = (_granted(events, now) for events in (asked.history, (*asked.history, recorded or trial)))
+    was, then = _before_and_after(vault, asked, recorded)
     return Corrected(
         CORRECTED if recorded is not None else PROPOSED,
         who(vault, asked.subject),
         asked.event.correction or CorrectionKind.VOID,
-        tuple(sorted(now_granted - was)),
+        tuple(sorted(then - was)),
         asked.takes_two,
-        None if recorded is None else effect(vault, asked.subject, asked.history, recorded, at=now),
+        None if recorded is None else effect(vault, asked.subject, asked.history, recorded, at=vault.clock()),
         differs,
     )
+
+
+def _before_and_after(vault: UnlockedVault, asked: _Trial, recorded: ConsentEvent | None) -> tuple[set[str], set[str]]:
+    """Policies that are granted now without the correction, and with it, as recorded or as it would be."""
+    now, trial = vault.clock(), replace(asked.event, seq=asked.history[-1].seq + 1, rules=RULES[-1])
+    return _granted(asked.history, now), _granted((*asked.history, recorded or trial), now)
 
 
 def _granted(events: Sequence[ConsentEvent], at: datetime) -> set[str]:

@@ -28,6 +28,9 @@ from vault.access import (
     view_profiles,
 )
 from vault.access.criteria_packs import KeptPack
+from vault.access.disclosure import raises, table_approvals
+from vault.access.disclosure.raises import ProposedRaise
+from vault.access.disclosure.table_approvals import ProposedTable
 from vault.access.notice_records import Notice
 from vault.access.project_versions import ListedVersion
 from vault.access.recipients import RecipientKey
@@ -90,6 +93,8 @@ class Queue:
     recipients: tuple[RecipientKey, ...] = ()  # whose keys await confirmation
     resolutions: tuple[Resolution, ...] = ()
     packs: tuple[KeptPack, ...] = ()  # of criteria, which nobody approved yet
+    raises: tuple[ProposedRaise, ...] = ()  # of budgets
+    tables: tuple[ProposedTable, ...] = ()  # panels for exact tables
 
 
 def expiring(vault: UnlockedVault, *, within: timedelta) -> list[Due]:
@@ -161,7 +166,10 @@ def queue(vault: UnlockedVault) -> Queue:
     keys = tuple(key for key in recipients.list_all(vault) if key.state == recipients.ADDED)
     whose = tuple(resolutions.waiting(vault))
     packs = tuple(criteria_packs.waiting(vault))
-    return Queue(tuple(waiting), tuple(rulings.waiting(vault)), proposed, told, late, asked, versions, keys, whose, packs)
+    more, tables = tuple(raises.waiting(vault)), tuple(table_approvals.waiting(vault))
+    return Queue(
+        tuple(waiting), tuple(rulings.waiting(vault)), proposed, told, late, asked, versions, keys, whose, packs, more, tables
+    )
 
 
 def _open_questions(code: str, verdicts: cohort_decisions.Verdicts) -> list[Waiting]:

@@ -8,11 +8,11 @@ from pathlib import Path
 from policies.purposes import RequestKind
 from vault.access import askable, requests
 from vault.access.disclosure import table_approvals
-from vault.access.disclosure.table_approvals import TableApproval
+from vault.access.disclosure.table_approvals import TableApproval, TableTerms
 from vault.access.scope import AccessScope, scope_of_counts
 from vault.access.told import told
 from vault.audit.actions import Action
-from vault.errors import RefusedError, UsageError
+from vault.errors import InputError, RefusedError, UsageError
 from vault.extracts import frequency_files
 from vault.extracts.staging import Staging
 from vault.gate import blocks, decision
@@ -83,17 +83,23 @@ def assess_table(vault: UnlockedVault, project: str, panel: str) -> TableRisk:
     return _assess(vault, project, panel)[2]
 
 
-def approve_table(vault: UnlockedVault, project: str, panel: str, *, reason: str) -> tuple[TableRisk, TableApproval]:
-    """Approve a panel's newest version for exact tables of a project, once it is worked out what they tell.
+def approve_table(
+    vault: UnlockedVault, project: str, panel: str, *, reason: str, shown: TableTerms | None = None
+) -> tuple[TableRisk, TableApproval]:
+    """Approve a panel's newest version for exact tables of a project, once it is worked out what they tell. ``shown``: what was shown of it before.
 
     Raises:
-        InputError: ``reason_missing``. InputError, RefusedError, IntegrityError: as ``assess_table``, ``risks.require_safe`` and
+        InputError: ``reason_missing``; ``assessment_outdated``: it is not as it was shown. InputError, RefusedError, IntegrityError: as ``assess_table``, ``risks.require_safe`` and
             ``table_approvals.approve``.
     """
     with vault.trail.attempting(Action.TABLE_APPROVE, project=project):
         said = require_reason(reason)
     scope, held, risk = _assess(vault, project, panel)
     with vault.trail.attempting(Action.TABLE_APPROVE, project=project):
+        if shown not in (None, TableTerms(held.version, risk.alleles, risk.price)):
+            raise InputError(
+                "assessment_outdated", "the panel or its price has changed since it was shown", hint="look at the report again"
+            )
         risks.require_safe(risk, scope.project)
         agreed = table_approvals.approve(vault, scope.project, held, alleles=risk.alleles, price=risk.price, reason=said)
     return risk, agreed

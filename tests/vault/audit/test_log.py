@@ -6,6 +6,7 @@ import json
 import multiprocessing
 import threading
 from contextlib import contextmanager, suppress
+from datetime import datetime
 from itertools import pairwise
 
 import pytest
@@ -28,6 +29,23 @@ from vault.storage.database import Database
 
 class _LostError(Exception):
     pass
+
+
+def test_entries_of_a_time_are_found_by_their_ids(books, monkeypatch):
+    monkeypatch.setattr(reader, "PAGE", 3)
+    for _ in range(10):
+        books.log.record(event())
+    times = [datetime.fromisoformat(json.loads(entry.leaf)["t"]) for entry in books.log.entries()]
+    first, last = times[2], times[6]
+    found = [entry.index for entry in books.log.entries_made(first, last)]
+    low, high = (int(one.timestamp() * 1_000) for one in (first, last))
+    assert sorted(found) == [at for at, one in enumerate(times) if low <= int(one.timestamp() * 1_000) <= high]
+    assert {2, 6} <= set(found)
+    with books.database.read() as tx:
+        plan = tx.execute(
+            text("EXPLAIN QUERY PLAN SELECT idx FROM audit_leaf WHERE event_id >= x'00' AND event_id < x'01'")
+        ).all()
+    assert all("SCAN" not in str(row) for row in plan), "however long the log is"
 
 
 class TestAppend:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 
 from sqlalchemy import select
 
@@ -16,11 +17,13 @@ from policies.disclosure.nats import Micronats
 from vault.access import projects, second_steward
 from vault.audit.actions import Action, Outcome
 from vault.crypto.context import encode_context
+from vault.crypto.keyring import Branch
 from vault.crypto.primitives import sha256
 from vault.errors import InputError
 from vault.files.yaml_documents import declared
 from vault.genotypes.catalog import datasets
 from vault.ids import DatasetId
+from vault.session import proposal_entries
 from vault.session.approvals import Approval
 from vault.session.caches import Cache
 from vault.session.reasons import require_reason
@@ -29,6 +32,7 @@ from vault.session.unlocked_vault import UnlockedVault
 from vault.storage.compiled_statements import Statement
 from vault.storage.database import Transaction
 from vault.storage.disclosure_tables import BudgetRaiseRow
+from vault.storage.timestamps import from_micros
 
 KIND = "budget"
 HELD_AGAINST = "budget_raise", "approval", "principal", "vault"
@@ -46,6 +50,20 @@ class Raised:
     nats: Micronats
     settled: bool
     proposed_by: str | None
+
+
+@dataclass(frozen=True)
+class ProposedRaise:
+    """A raise that waits for another steward. ``content``: the digest that was signed, 32 bytes."""
+
+    project: str
+    scope: BudgetScope
+    dataset: str
+    nats: Micronats
+    reason: str
+    proposed_by: str
+    proposed: datetime
+    content: bytes
 
 
 def raise_budget(
@@ -86,6 +104,29 @@ def raise_budget(
             flags = agreed.flags if agreed.settled else ("proposed",)
             vault.trail.append(tx, Action.BUDGET_RAISE, Outcome.DONE, project=code, flags=flags, detail=detail)
     return Raised(scope, amount, agreed.settled, agreed.proposed_by)
+
+
+def waiting(vault: UnlockedVault) -> list[ProposedRaise]:
+    """Raises that another steward can still give, the oldest first. Callers log the look. Empty for a role that does not read the log's details."""
+    if not vault.keyring.has(Branch.AUDIT_READ):
+        return []
+    with vault.books.read() as tx:
+        signatures = second_steward.proposals(vault, tx, Action.BUDGET_RAISE, KIND)
+        rows = [(one.principal, (one.ref, one.content), from_micros(one.signed)) for one in signatures]
+    held = {one.name: one.dataset_id for one in datasets.all_named(vault)} if rows else {}
+    found = []
+    for principal, digests, signed in rows:
+        for leaf, said in proposal_entries.made_by(vault, Action.BUDGET_RAISE, principal, signed):
+            scope, owner, amount = BudgetScope(said["scope"]), said["owner"], nats.parse(said["nats"], place="nats")
+            with vault.books.read() as tx:
+                number = 1 + len(_rows(tx, scope, owner))
+            asked = {name: _approval(scope, owner, number, one, amount) for name, one in held.items()}
+            of = next((name for name, one in asked.items() if (one.ref, one.content) == digests), None)
+            if of is not None:
+                made = ProposedRaise(leaf["project"], scope, of, amount, said["reason"], principal, signed, digests[1])
+                found.append(made)
+                break
+    return sorted(found, key=lambda one: one.proposed)
 
 
 def granted(

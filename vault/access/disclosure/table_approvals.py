@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 
 from sqlalchemy import select
 
@@ -18,16 +19,19 @@ from vault.access.disclosure import budgets, frequency_tables
 from vault.access.projects import Project
 from vault.audit.actions import Action, Outcome
 from vault.crypto.context import encode_context
+from vault.crypto.keyring import Branch
 from vault.crypto.primitives import sha256
-from vault.errors import RefusedError
+from vault.errors import InputError, RefusedError
 from vault.genotypes.catalog import panels
 from vault.genotypes.catalog.panels import Panel
 from vault.ids import ProjectId
+from vault.session import proposal_entries
 from vault.session.approvals import Approval
 from vault.session.row_faults import row_faults
 from vault.session.unlocked_vault import UnlockedVault
 from vault.storage.database import Transaction
 from vault.storage.disclosure_tables import BudgetRow, TableApprovalRow
+from vault.storage.timestamps import from_micros
 
 KIND = "frequency_table"
 
@@ -51,6 +55,30 @@ class TableApproval:
 
     settled: bool
     proposed_by: str | None
+
+
+@dataclass(frozen=True)
+class ProposedTable:
+    """A panel version, for exact tables of a project, that waits for another steward; ``alleles`` and ``price`` as they were worked out then."""
+
+    project: str
+    panel: str
+    version: int
+    dataset: str
+    alleles: int
+    price: Micronats
+    reason: str
+    proposed_by: str
+    proposed: datetime
+
+
+@dataclass(frozen=True)
+class TableTerms:
+    """What an approval is of, as it was shown: the panel's version, the alleles it names, and the table's price."""
+
+    version: int
+    alleles: int
+    price: Micronats
 
 
 def approve(
@@ -87,6 +115,30 @@ def approve(
         flags = agreed.flags if agreed.settled else ("proposed",)
         vault.trail.append(tx, Action.TABLE_APPROVE, Outcome.DONE, project=project.code, flags=flags, detail=detail)
     return TableApproval(agreed.settled, agreed.proposed_by)
+
+
+def waiting(vault: UnlockedVault) -> list[ProposedTable]:
+    """Panels that another steward can still approve, the oldest first. Callers log the look. Empty for a role that does not read the log's details."""
+    if not vault.keyring.has(Branch.AUDIT_READ):
+        return []
+    with vault.books.read() as tx:
+        signatures = second_steward.proposals(vault, tx, Action.TABLE_APPROVE, KIND)
+        rows = [(one.principal, (one.ref, one.content), from_micros(one.signed)) for one in signatures]
+    found = []
+    for principal, digests, signed in rows:
+        for leaf, said in proposal_entries.made_by(vault, Action.TABLE_APPROVE, principal, signed):
+            try:
+                project, panel = projects.load(vault, leaf["project"]), panels.by_name(vault, said["panel"])
+            except InputError:
+                continue  # one of them is gone
+            asked = _approval(project.project_id, panel.panel_id, panel.dataset_id, said["alleles"], said["micronats"])
+            with vault.books.read() as tx:
+                settled = tx.get(TableApprovalRow, (project.project_id, panel.panel_id)) is not None
+            if (asked.ref, asked.content) == digests and not settled:
+                terms = panel.name, panel.version, panel.dataset, said["alleles"], said["micronats"], said["reason"]
+                found.append(ProposedTable(project.code, *terms, principal, signed))
+                break
+    return sorted(found, key=lambda one: one.proposed)
 
 
 def require_unanswered(tx: Transaction, project: Project) -> None:

@@ -8,21 +8,20 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import select
 
 from vault.access import second_steward
 from vault.audit.actions import Action, Outcome
-from vault.audit.entry import decode_leaf
-from vault.audit.reader import PAGE, LogEntry
 from vault.crypto.context import encode_context
 from vault.crypto.keyring import Branch
 from vault.crypto.primitives import sha256
 from vault.errors import InputError
 from vault.ids import SubjectId
 from vault.operations.corrections.merge_job import Pair
+from vault.session import proposal_entries
 from vault.session.approvals import Approval
 from vault.session.reasons import require_reason
 from vault.session.unlocked_vault import UnlockedVault
@@ -101,15 +100,12 @@ def _pending(vault: UnlockedVault) -> list[ProposedMerge]:
         ]
     if not rows:
         return []
-    entries = _proposing(vault, since=min(signed for *_, signed in rows) - timedelta(minutes=1))
-    details = vault.trail.details([entry.index for entry in entries])
     active = _active(vault)
     found = []
     for principal, ref, content, signed in rows:
-        for entry in reversed(entries):
-            said = details.get(entry.index) or {}
+        for _, said in proposal_entries.made_by(vault, Action.SUBJECT_PROPOSE_MERGE, principal, signed):
             pair = _pair(vault, said)
-            if pair is None or entry.leaf is None or decode_leaf(entry.leaf)["actor"]["id"] != principal:
+            if pair is None:
                 continue
             asked = approval(pair, accept=bool(said[ACCEPTED]))
             if (asked.ref, asked.content) == (ref, content) and active.issuperset(pair.both):
@@ -117,22 +113,6 @@ def _pending(vault: UnlockedVault) -> list[ProposedMerge]:
                 found.append(made)
                 break
     return sorted(found, key=lambda one: one.proposed)
-
-
-def _proposing(vault: UnlockedVault, *, since: datetime) -> list[LogEntry]:
-    """Entries that propose a merge, from a time on, read from the newest back."""
-    log, found = vault.trail.log, list[LogEntry]()
-    end = log.size()
-    while end > 0:
-        page = list(log.entries(max(0, end - PAGE), end))
-        for entry in page:
-            if entry.leaf is not None and decode_leaf(entry.leaf)["act"] == Action.SUBJECT_PROPOSE_MERGE.value:
-                found.append(entry)
-        end -= PAGE
-        first = next((decode_leaf(entry.leaf) for entry in page if entry.leaf is not None), None)
-        if first is not None and datetime.fromisoformat(first["t"]) < since:
-            break
-    return sorted(found, key=lambda entry: entry.index)
 
 
 def _pair(vault: UnlockedVault, said: Mapping[str, Any]) -> Pair | None:
@@ -144,6 +124,5 @@ def _pair(vault: UnlockedVault, said: Mapping[str, Any]) -> Pair | None:
 
 
 def _active(vault: UnlockedVault) -> set[SubjectId]:
-
     with vault.books.read() as tx:
         return set(map(SubjectId, tx.scalars(select(SubjectRow.subject_id).where(SubjectRow.state == "active"))))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+
 from vault.server.console.frame import Link
 
 
@@ -13,6 +15,11 @@ def entry(index: int) -> Link:
 def second(time: str) -> str:
     """An RFC 3339 time to the second."""
     return time[:19].replace("T", " ")
+
+
+def moment(time: datetime) -> str:
+    """A time to the second, with its zone."""
+    return f"{time.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC"
 
 
 def by(who: str | None, asserted_for: str | None) -> str:

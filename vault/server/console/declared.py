@@ -8,11 +8,9 @@ from urllib.parse import quote
 import yaml
 
 from policies import declarations, purposes
-from policies.disclosure import nats
 from policies.token_scopes import TokenScope
 from vault import gate
 from vault.access import askable, project_versions, projects
-from vault.access.disclosure import budget_book
 from vault.access.project_versions import ListedVersion
 from vault.access.version_records import PROPOSED
 from vault.audit.actions import Action
@@ -102,25 +100,6 @@ def check(visit: Visit) -> Answer:
         "address": _address(code),
     }
     return ConsolePage("check.html", f"Check of {code}", shown_)
-
-
-def budgets(visit: Visit) -> Answer:
-    """Cost of a project's answers, and the rest of each budget."""
-    code = visit.place["code"]
-    visit.require(Action.BUDGET_SHOW, TokenScope.READ)
-    _require_own(visit, code)
-    look = budget_book.show if visit.project is None else budget_book.show_own
-    rows = [
-        (
-            one.dataset,
-            budget.scope.value,
-            *(f"{nats.number(n):g}" for n in (budget.cap, budget.spent, budget.left)),
-            f"{nats.factor(budget.spent):.3g}",
-        )
-        for one in look(visit.vault, code)
-        for budget in one.budgets
-    ]
-    return ConsolePage("budgets.html", f"Budgets of {code}", {"code": code, "rows": rows, "address": _address(code)})
 
 
 def _require_own(visit: Visit, code: str) -> None:

@@ -6,15 +6,18 @@ from collections.abc import Sequence
 from datetime import timedelta
 from urllib.parse import quote
 
+from policies.disclosure import nats
 from policies.reasons import WORDS
-from vault.access import criteria_packs, recipients, resolutions, rulings
+from vault.access import criteria_packs, projects, recipients, resolutions, rulings
+from vault.audit.actions import Action
 from vault.consent import coverage as coverages
 from vault.consent import work_queue
 from vault.consent.coverage import Share
 from vault.consent.work_queue import Queue
+from vault.errors import InputError
 from vault.html import plots
 from vault.operations.corrections import merge_proposals
-from vault.server.console import cells
+from vault.server.console import cells, correction_pages
 from vault.server.console.frame import Answer, Badge, ConsolePage, Fact, Link, Redirection, drawn
 from vault.server.console.visits import Visit
 
@@ -39,14 +42,25 @@ def queue(visit: Visit) -> Answer:
             for code, one in found.versions
         ],
         "questions": [(w.project, f"{w.people:,}", w.reason.about, WORDS[w.reason.code], "a ruling" if w.by_ruling else "the project or the person") for w in found.waiting],
-        "rulable": [f"{w.project} {w.reason.about}" for w in found.waiting if w.by_ruling],
-        "unconfirmed": found.unconfirmed,
+        "rulable": [(_about(visit, w.project, w.reason.about), f"{w.project} {w.reason.about}") for w in found.waiting if w.by_ruling],
+        "unconfirmed": [(_about(visit, one.project, one.item), one) for one in found.unconfirmed],
         "recipients": found.recipients,
         "packs": found.packs,
         "resolutions": found.resolutions,
         "own": visit.vault.principal,
-        "corrections": [(one.event_id, one.who, str(one.kind), one.proposed_by, f"{one.proposed:%Y-%m-%d}", one.asked.reason) for one in found.proposals],
-        "merges": [(one.goes, one.stays, one.proposed_by, f"{one.proposed:%Y-%m-%d}", one.reason) for one in merges],
+        "corrections": [
+            (Link(f"/waiting/corrections/{quote(one.event_id, safe='')}", one.event_id), one.who, correction_pages.WORDS[one.kind], one.proposed_by, cells.moment(one.proposed), one.asked.reason)
+            for one in found.proposals
+        ],
+        "merges": [(one.goes, one.stays, one.proposed_by, cells.moment(one.proposed), one.reason) for one in merges],
+        "raises": [
+            (Link(f"/projects/{quote(one.project, safe='')}/budgets", one.project), one.scope.value, nats.text(one.nats), one.proposed_by, cells.moment(one.proposed), one.reason)
+            for one in found.raises
+        ],
+        "tables": [
+            (Link(f"/projects/{quote(one.project, safe='')}/tables", one.project), f"{one.panel}@{one.version}", f"{one.alleles:,}", nats.text(one.price), one.proposed_by, cells.moment(one.proposed), one.reason)
+            for one in found.tables
+        ],
         "late": found.late,
         "notices": len(found.notices),
     }  # fmt: skip
@@ -54,9 +68,22 @@ def queue(visit: Visit) -> Answer:
 
 
 def rule(visit: Visit) -> Answer:
-    """Rule on what a project leaves open, or confirm what another steward ruled."""
-    project, _, item = visit.form.get("about", "").partition(" ")
-    found = rulings.rule(visit.vault, project, item, reason=visit.form.get("reason", ""))
+    """Rule on what a project leaves open, or confirm what another steward ruled: for the purpose that was shown, and the ruling.
+
+    Raises:
+        InputError: ``shown_outdated``; as ``rulings.rule``.
+    """
+    form = visit.form
+    project, _, rest = form.get("about", "").partition(" ")
+    item, _, _ = rest.partition(" ")
+    with visit.vault.trail.attempting(Action.PROJECT_RULE):
+        waits = next((one for one in rulings.waiting(visit.vault) if (one.project, one.item) == (project, item)), None)
+        now = (_about(visit, project, item), "" if waits is None else f"{waits.ruled_by} {waits.ruled}")
+        if now != (form.get("about", ""), form.get("ruled", "")):
+            raise InputError(
+                "shown_outdated", "the purpose or the ruling has changed since it was shown", hint="look at what waits again"
+            )
+    found = rulings.rule(visit.vault, project, item, reason=form.get("reason", ""))
     return Redirection("/waiting", "ruled" if found.confirmed_by is not None else "proposed")
 
 
@@ -95,10 +122,14 @@ def expiring(visit: Visit) -> Answer:
     )
 
 
+def _about(visit: Visit, project: str, item: str) -> str:
+    """What a ruling is asked of: project, point, and the digest of the purpose. Raises InputError ``project_unknown``."""
+    return f"{project} {item} {projects.load(visit.vault, project).purpose_sha256.hex()[:32]}"
+
+
 def _facts(found: Queue, merges: int) -> list[Fact]:
-    second = (
-        len(found.unconfirmed) + len(found.proposals) + len(found.recipients) + len(found.packs) + len(found.resolutions) + merges
-    )
+    shared = found.unconfirmed, found.proposals, found.recipients, found.packs, found.resolutions, found.raises, found.tables
+    second = sum(map(len, shared)) + merges
     return [
         Fact(f"{len(found.requests):,}", "requests"),
         Fact(f"{len(found.versions):,}", "drafts and amendments"),
