@@ -8,13 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
-from itertools import islice
+from itertools import chain, islice
 from typing import Any
 
+from vault.access import project_acts
 from vault.audit.actions import Action
 from vault.audit.reader import PAGE
 from vault.audit.reports.approvals import SIGNED_ACTS, ProjectRecord, Step, approvals, wanted
-from vault.audit.reports.records import Record, records
+from vault.audit.reports.outcomes import is_access
+from vault.audit.reports.records import Filter, Record, record_of, records
 from vault.crypto.keystore import Branch
 from vault.session.approvals import made_by
 from vault.session.unlocked_vault import UnlockedVault
@@ -41,14 +43,16 @@ class ApprovedAccesses:
         return sum(len(project.accesses) for project in self.projects)
 
 
-def examine(vault: UnlockedVault) -> ApprovedAccesses:
-    """Set every access of the log beside what it was approved by.
+def examine(vault: UnlockedVault, *, first: int = 0, stop: int | None = None) -> ApprovedAccesses:
+    """Set the accesses of the log, or of its entries from ``first`` to ``stop`` (exclusive), beside what they were approved by.
+
+    What was done before to projects, and to requests that these entries name, is read, too; other requests are not told then.
 
     Raises:
         IntegrityError: ``audit_detail_missing``, ``audit_detail_altered``, ``entry_malformed``.
     """
     readable = vault.keyring.has(Branch.AUDIT_READ)
-    found = approvals(_with_details(vault, readable=readable))
+    found = approvals(_with_details(vault, _read(vault, first, stop), readable=readable))
     acts = [step for project in found for step in (*project.steps, *project.rulings) if step.act in SIGNED_ACTS]
     edited_again = frozenset(index for project in found for index in _edited_again(project))
     with vault.books.read() as tx:
@@ -62,8 +66,22 @@ def examine(vault: UnlockedVault) -> ApprovedAccesses:
     return ApprovedAccesses(tuple(found), unsigned, replaced, readable)
 
 
-def _with_details(vault: UnlockedVault, *, readable: bool) -> Iterator[tuple[Record, Mapping[str, Any] | None]]:
-    remaining = records(vault.trail.log)
+def _read(vault: UnlockedVault, first: int, stop: int | None) -> Iterator[Record]:
+    """Records of a part of the log, with those before that it rests on, and those behind that end its accesses."""
+    log = vault.trail.log
+    if not first and stop is None:
+        return records(log)
+    part = list(records(log, Filter(first=first, stop=stop)))
+    named = {record.request for record in part if record.request is not None}
+    earlier = map(record_of, log.entries_at(project_acts.before(vault, first, named)))
+    ends = log.closings([record.event for record in part if is_access(record)])
+    later = sorted(entry.index for closing in ends.values() for entry in closing if stop is not None and entry.index >= stop)
+    return chain(earlier, part, map(record_of, log.entries_at(later)))
+
+
+def _with_details(
+    vault: UnlockedVault, remaining: Iterator[Record], *, readable: bool
+) -> Iterator[tuple[Record, Mapping[str, Any] | None]]:
     while page := list(islice(remaining, PAGE)):
         details = vault.trail.details([record.index for record in page if wanted(record)]) if readable else {}
         for record in page:

@@ -159,6 +159,14 @@ class LogReader:
             yield from map(_entry, page)
             start = page[-1].idx + 1
 
+    def entries_saying(self, marks: tuple[bytes, ...], start: int, stop: int) -> Iterator[LogEntry]:
+        """Entries ``start`` to ``stop`` (exclusive) whose leaf holds any of the byte strings, ascending; the others are read and not parsed."""
+        for first in range(start, stop, PAGE):
+            query = _SELECT_ENTRY.where(AuditLeafRow.idx >= first, AuditLeafRow.idx < min(first + PAGE, stop))
+            with self.database.read() as tx:
+                rows = tx.execute(query.order_by(AuditLeafRow.idx)).all()
+            yield from (_entry(row) for row in rows if row.leaf is not None and any(mark in row.leaf for mark in marks))
+
     def entries_made(self, since: datetime, until: datetime) -> Iterator[LogEntry]:
         """Entries of a time, by their event ids, which begin with it, to the millisecond; an index finds them, however long the log is."""
         first, last = _first_id(since), _first_id(until + timedelta(milliseconds=1))

@@ -11,7 +11,7 @@ from vault.audit.entry import decode_leaf
 from vault.session.unlocked_vault import UnlockedVault
 
 BEFORE, AFTER = timedelta(seconds=2), timedelta(minutes=2)
-"""How far an entry's own time may be from the signature's: both are made in one transaction, by one clock."""
+"""Distance of an entry's own time from the signature's: both are made in one transaction, by one clock."""
 
 
 def made_by(

@@ -74,7 +74,7 @@ class ProposedTable:
 
 @dataclass(frozen=True)
 class TableTerms:
-    """What an approval is of, as it was shown: the panel's version, the alleles it names, and the table's price."""
+    """Terms of an approval, as they were shown: the panel's version, the alleles it names, and the table's price."""
 
     version: int
     alleles: int

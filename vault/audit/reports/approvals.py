@@ -33,6 +33,16 @@ _PROPOSING = {Action.PROJECT_AMEND.value: "amendment proposed", Action.PROJECT_T
 _DECLARING = frozenset({Action.PROJECT_CREATE.value, Action.PROJECT_EDIT.value, Action.PROJECT_APPROVE.value})
 SIGNED_ACTS = _DECLARING | set(_PROPOSING) | {Action.PROJECT_RULE.value}
 """Acts of which the principal's own signature is kept beside."""
+_STANDING = (
+    SIGNED_ACTS
+    | _STATES.keys()
+    | {
+        Action.REQUEST_SUBMIT.value,
+        Action.REQUEST_APPROVE.value,
+        Action.REQUEST_DENY.value,
+        Action.REQUEST_WITHDRAW.value,
+    }
+)
 WHY = {  # why an access is outside an approval
     "project_unknown": "no entry declares the project",
     "not_approved": "the project was not approved then",
@@ -134,6 +144,11 @@ class ProjectRecord:
         """The approval in force; None if the project is not approved."""
         approved = [step for step in self.steps if step.what == APPROVED]
         return approved[-1] if self.state == APPROVED and approved else None
+
+
+def is_standing(record: Record) -> bool:
+    """True for entries after which a project or a request stands otherwise."""
+    return record.outcome == Outcome.DONE.value and record.act in _STANDING
 
 
 def wanted(record: Record) -> bool:

@@ -1,4 +1,4 @@
-"""What a project's answers may let out: its budgets, raises of them, and panels for exact tables with what these would tell."""
+"""Budgets of a project, raises of them, and its panels for exact tables with the report of each."""
 
 from __future__ import annotations
 
@@ -94,7 +94,7 @@ def tables(visit: Visit) -> Answer:
 
 
 def assess(visit: Visit) -> Answer:
-    """What an exact table of a panel would tell, worked out now; nothing is given. Raises as ``gate.assess_table``."""
+    """Report of an exact table of a panel, worked out now; nothing is given. Raises as ``gate.assess_table``."""
     panel = visit.form.get("panel", "")
     return _tables_page(visit, gate.assess_table(visit.vault, visit.place["code"], panel), panel)
 

@@ -22,7 +22,7 @@ def listed(visit: Visit) -> Answer:
 
 
 def looked(visit: Visit) -> Answer:
-    """What a merge of two would do; nothing is done. Asked by a form, because a name in an address stays in the browser. Raises as ``merging.check``."""
+    """Report of a merge of two; nothing is done. Asked by a form, because a name in an address stays in the browser. Raises as ``merging.check``."""
     return _page(visit, merging.check(visit.vault, visit.form.get("stays", ""), visit.form.get("goes", "")))
 
 
@@ -74,6 +74,6 @@ def _of(waiting: list[ProposedMerge], report: MergeReport) -> ProposedMerge | No
 
 
 def _digest(report: MergeReport, proposed: ProposedMerge | None) -> str:
-    """What was shown: the report, and whose proposal it would agree to."""
+    """Digest of all that was shown: the report, and the proposal that it would agree to."""
     said = [asdict(report), None if proposed is None else [proposed.proposed_by, proposed.proposed.isoformat(), proposed.accept]]
     return hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote
 
@@ -24,21 +25,24 @@ from vault.server.console.visits import Visit
 
 ROWS = 50
 CHECKPOINTS = 25
+EXAMINED = 10_000  # entries whose accesses one page holds against approvals: the details of each are opened
 
 
 def approvals(visit: Visit) -> Answer:
-    """Every project with its approval, and how many of its accesses none covers."""
+    """Every project with its approval, and how many of its accesses none covers, in a part of the log; the newest first."""
     with visit.looking(Action.AUDIT_APPROVALS):
-        found = examine(visit.vault)
-    rows = [_project_row(found, one) for one in found.projects]
-    return ConsolePage("approvals.html", "Approvals", {"found": found, "rows": rows})
+        part = _part(visit)
+        found = examine(visit.vault, first=part.first, stop=part.stop)
+    rows = [_project_row(found, one, part) for one in found.projects]
+    return ConsolePage("approvals.html", "Approvals", {"found": found, "rows": rows, "part": part, "address": "/approvals"})
 
 
 def approvals_of(visit: Visit) -> Answer:
     """One project: its terms, and acts, requests, accesses and refusals beside one another. Raises InputError ``project_unknown``."""
     code = visit.place["code"]
     with visit.looking(Action.AUDIT_APPROVALS):
-        found = examine(visit.vault)
+        part = _part(visit)
+        found = examine(visit.vault, first=part.first, stop=part.stop)
         project = next((one for one in found.projects if one.code == code), None)
         if project is None:
             raise InputError("project_unknown", "the log knows no such project")
@@ -48,6 +52,8 @@ def approvals_of(visit: Visit) -> Answer:
     ]
     shown = {
         "code": code,
+        "part": part,
+        "address": f"/approvals/{quote(code, safe='')}",
         "state": project.state or "not declared in this log",
         "terms": _terms(terms),
         "readable": found.terms_readable,
@@ -125,11 +131,31 @@ def checkpoints(visit: Visit) -> Answer:
     return ConsolePage("checkpoints.html", "Checkpoints and anchors", shown)
 
 
-def _project_row(found: ApprovedAccesses, project: ProjectRecord) -> tuple[object, ...]:
+@dataclass(frozen=True)
+class LogPiece:
+    """Entries that a page is of: from ``first`` to ``stop``, exclusive, None where they are the newest."""
+
+    first: int
+    stop: int | None
+
+    @property
+    def begun(self) -> str:
+        """Query that names the same entries again."""
+        return "" if self.stop is None else f"?before={self.stop}"
+
+
+def _part(visit: Visit) -> LogPiece:
+    """Entries before the number that an address names, or the newest."""
+    size, before = visit.vault.trail.log.size(), cells.number(visit.query.get("before", ""))
+    stop = None if before is None or before >= size else before
+    return LogPiece(max(0, (size if stop is None else stop) - EXAMINED), stop)
+
+
+def _project_row(found: ApprovedAccesses, project: ProjectRecord, part: LogPiece) -> tuple[object, ...]:
     approval, outside = project.approval, sum(bool(one.outside) for one in project.accesses)
     by = f"{approval.by}, {approval.time[:10]}" if approval else "nobody"
     signed = Badge("not signed", "bad") if approval and approval.index in found.unsigned else by
-    named = Link(f"/approvals/{quote(project.code, safe='')}", project.code) if project.code else "(none)"
+    named = Link(f"/approvals/{quote(project.code, safe='')}{part.begun}", project.code) if project.code else "(none)"
     return (
         named, project.state or "not declared", signed, f"{len(project.requests):,}", f"{len(project.refusals):,}",
         f"{len(project.accesses):,}", Badge(f"{outside:,}", "bad" if outside else "good"),

@@ -123,7 +123,7 @@ def expiring(visit: Visit) -> Answer:
 
 
 def _about(visit: Visit, project: str, item: str) -> str:
-    """What a ruling is asked of: project, point, and the digest of the purpose. Raises InputError ``project_unknown``."""
+    """Subject of a ruling: project, point, and the digest of the purpose. Raises InputError ``project_unknown``."""
     return f"{project} {item} {projects.load(visit.vault, project).purpose_sha256.hex()[:32]}"
 
 
