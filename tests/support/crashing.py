@@ -53,7 +53,7 @@ def _context() -> Any:
     path = os.environ.get("PYTHONPATH", "")
     if str(ROOT) not in path.split(os.pathsep):
         os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [str(ROOT), path]))
-    context.set_forkserver_preload(["tests.support.crashing", "tests.support.vaults", "vault.gate"])
+    context.set_forkserver_preload(["tests.support.crashing", "tests.support.vaults", "tests.support.loaded_vault"])
     return context
 
 
