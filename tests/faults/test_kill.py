@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -122,12 +123,15 @@ def found(folder):
 
 
 def each_kill(tmp_path, offset, work, prepare):
-    """(folder, what was prepared) after a kill at each step, and last after none."""
+    """(folder, what was prepared) after a kill at each step, and last after none. Each time at one place: a vault's books name paths."""
+    place, made = tmp_path / "place", tmp_path / "made"
+    place.mkdir()
+    folder = copy(place, whole=False)
+    arguments = prepare(folder)
+    shutil.copytree(place, made)
     for step in steps(offset):
-        place = tmp_path / str(step)
-        place.mkdir()
-        folder = copy(place, whole=False)
-        arguments = prepare(folder)
+        shutil.rmtree(place)
+        shutil.copytree(made, place)
         died = killed_at(step, work, folder, *arguments)
         yield folder, arguments
         if not died:
