@@ -30,6 +30,7 @@ from vault.server.oidc import routes as oidc_routes
 from vault.server.oidc.oidc_login import OidcLogin
 from vault.server.panels import engine, genotypes
 from vault.server.panels.held_views import HeldViews
+from vault.server.panels.quick_route import QuickRoute
 from vault.server.panels.waiting import HeadWatch
 from vault.server.problems import HttpProblem, at_boundary, problem_of
 from vault.server.researchers import asking, deliveries, notices, receipts
@@ -127,6 +128,7 @@ def application(
         app.include_router(room.routes)
     console = routes.hang_in(app, seal, sessions)
     oidc_routes.hang_in(app, oidc)
+    app.add_middleware(QuickRoute)
     app.add_middleware(Boundary)
     app.add_middleware(Preflights, allowed=origins)
     app.add_exception_handler(HttpProblem, _tell)

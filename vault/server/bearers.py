@@ -15,10 +15,16 @@ from vault.session.unlocked_vault import UnlockedVault
 
 def token_of(request: Request) -> str:
     """Text of the token in the Authorization header. Raises HttpProblem 401."""
-    text = _shown(request)
-    if access_tokens.parse(text) is None:
+    text = shown_token(request)
+    if text is None:
         raise unauthenticated()
     return text
+
+
+def shown_token(request: Request) -> str | None:
+    """Text of the token in the Authorization header, whether it holds or not; None where there is none."""
+    text = _shown(request)
+    return None if access_tokens.parse(text) is None else text
 
 
 def ticket_of(request: Request) -> str:

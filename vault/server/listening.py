@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
 import os
 import resource
@@ -32,6 +33,7 @@ HANDSHAKE_SECONDS = 10.0  # of TLS
 IDLE_SECONDS = 60  # that a connection waits for its next request
 DRAIN_SECONDS = 30
 BACKLOG = 2_048
+COLLECTED = (50_000, 20, 50)  # new objects before each look for cycles, and looks of each kind before the next wider one
 FEWEST_FILES = 4 * REQUESTS  # descriptors: connections, and what each opens of databases and objects
 
 
@@ -108,6 +110,7 @@ def serve(
     try:
         sockets = [_own_socket(listening.unix)] if listening.unix else connections.listeners(listening.host, listening.port)
         begun()
+        keep_what_stays()
         with suppress(
             KeyboardInterrupt
         ):  # uvicorn raises the signal again by which the process was told to end, when everything has ended
@@ -142,6 +145,15 @@ def configuration(app: ASGIApp, listening: Listening) -> uvicorn.Config:
         ssl_ca_certs=None if listening.client_ca is None else str(listening.client_ca),
         ssl_cert_reqs=ssl.CERT_NONE if listening.client_ca is None else ssl.CERT_REQUIRED,
     )
+
+
+def keep_what_stays() -> None:
+    """Have the collector of cycles leave out what was made to serve, and look less often: a cohort's tokens and names are many objects and no cycles,
+    and each look over all of them held up every request for tens of milliseconds.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(*COLLECTED)
 
 
 class Server(uvicorn.Server):

@@ -11,6 +11,7 @@ from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from itertools import islice
 from operator import itemgetter
+from typing import NamedTuple
 
 from sqlalchemy import delete, func, select
 from sqlalchemy.orm import aliased
@@ -39,6 +40,16 @@ class FreshSubjects:
     tokens: Sequence[AuditToken]
 
 
+class _Named(NamedTuple):
+    """People as last named: in which state of the tokens (newest version, number of all), and their tokens, of each and sorted."""
+
+    newest: int | None
+    number: int
+    people: frozenset[SubjectId]
+    of_each: dict[SubjectId, AuditToken]
+    tokens: list[AuditToken]
+
+
 class SubjectKeys:
     """Draws, stores and looks up subjects' keys and audit tokens for one unlocked principal."""
 
@@ -49,7 +60,7 @@ class SubjectKeys:
         self._random = random
         self._checked: set[tuple[SubjectId, int, AuditToken]] = set()  # held against their salts
         # Newest version and number of all tokens when some people were last named, and theirs.
-        self._named: tuple[int | None, int, frozenset[SubjectId], list[AuditToken]] | None = None
+        self._named: _Named | None = None
 
     def draw(self, subjects: Sequence[SubjectId]) -> FreshSubjects:
         """Draw all keys and tokens of new subjects without storing them."""
@@ -104,24 +115,28 @@ class SubjectKeys:
         """
         wanted = frozenset(subjects)
         if len(wanted) <= FEW:
-            return list(self._newest(wanted))
+            return sorted(self._newest(wanted).values())
+        return list(self._last_named(wanted).tokens)
+
+    def token_of_each(self, subjects: Iterable[SubjectId]) -> dict[SubjectId, AuditToken]:
+        """Newest audit token of each subject, known as those of ``tokens`` are. Raises IntegrityError ``token_missing``."""
+        wanted = frozenset(subjects)
+        return self._newest(wanted) if len(wanted) <= FEW else dict(self._last_named(wanted).of_each)
+
+    def _last_named(self, wanted: frozenset[SubjectId]) -> _Named:
         with self._database.read() as tx:  # each renewal adds rows, of a higher version; an erasure takes some away
             newest, number = tx.execute(select(largest(SubjectTokenRow.version), func.count()).select_from(SubjectTokenRow)).one()
         known = self._named
         if known is None or known[:3] != (newest, number, wanted):
-            known = self._named = newest, number, wanted, self._newest(wanted)
-        return list(known[3])
+            found = self._newest(wanted)
+            known = self._named = _Named(newest, number, wanted, found, sorted(found.values()))
+        return known
 
-    def token_of_each(self, subjects: Iterable[SubjectId]) -> dict[SubjectId, AuditToken]:
-        """Newest audit token of each subject. Raises IntegrityError ``token_missing``."""
-        wanted = frozenset(subjects)
+    def _newest(self, wanted: AbstractSet[SubjectId]) -> dict[SubjectId, AuditToken]:
         found = {subject: token for subject, _, token in self._tokens(wanted)}
         if len(found) != len(wanted):
             raise IntegrityError("token_missing", "a subject has no audit token", hint="run genovault doctor")
         return found
-
-    def _newest(self, wanted: AbstractSet[SubjectId]) -> list[AuditToken]:
-        return sorted(self.token_of_each(wanted).values())
 
     def all_tokens(self, subjects: Iterable[SubjectId]) -> dict[SubjectId, list[AuditToken]]:
         """Every token that entries may name each subject by, oldest first; erased subjects are left out."""

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from functools import lru_cache
 from itertools import accumulate, chain, repeat
+from operator import itemgetter
 from typing import Any, cast
 
 from sqlalchemy import CursorResult, Dialect, Table
@@ -94,9 +95,9 @@ def rows_among(
 
 
 def _checked(wanted: Sequence[InstrumentedAttribute[Any]], rows: list[tuple[Any, ...]]) -> list[tuple[Any, ...]]:
-    for kind, values in zip(_kinds(*wanted), zip(*rows, strict=True), strict=False):
+    for at, kind in enumerate(_kinds(*wanted) if rows else ()):
         if kind is not None:
-            kind.check_all(values)
+            kind.check_all(list(map(itemgetter(at), rows)))  # a zip of all rows makes an iterator of each
     return rows
 
 

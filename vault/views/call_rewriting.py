@@ -7,7 +7,8 @@ the written order of an unphased call may be what is left of a haplotype.
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,37 +20,62 @@ from vault.views import kernels
 from vault.views.site_selection import Shown
 
 
+@dataclass(frozen=True, eq=False)
+class Rewriting:
+    """Steps of the shown rows, made once for ``shown`` and ``holds`` (bool[k]: the site keeps its phase)."""
+
+    shown: Shown
+    holds: NDArray[np.bool_]
+
+    @cached_property
+    def steps(self) -> NDArray[np.uint8]:
+        """uint8[k]: the kernel's step of each shown row."""
+        rows = self.shown.rows
+        absent = (self.shown.counts.flags[rows] & HAS_ABSENT).astype(np.bool_)
+        steps = np.full(len(rows), kernels.TRANSLATE, np.uint8)
+        steps[self.holds & ~absent] = kernels.AS_IS
+        steps[self.shown.moved()] = kernels.RENUMBER
+        steps[self.shown.masked] = kernels.BLANK
+        return steps
+
+    @cached_property
+    def leaves(self) -> bool:
+        """True if no row is altered."""
+        return not (self.steps != kernels.AS_IS).any()
+
+    def of(self, codes: Codes, escapes: Escapes) -> tuple[Codes, Escapes]:
+        """(codes uint8[k, n], escapes): the calls of the shown sites, as ``rewrite`` gives them and from the same."""
+        calls = self._arrange(codes)
+        if not len(escapes):
+            return calls, escapes
+        kept = _translate(self.shown, escapes)
+        if len(kept):
+            kept = _fold(_unphase(kept, np.searchsorted(self.shown.rows, kept.site), self.holds), calls)
+        return calls, kept
+
+    def _arrange(self, codes: Codes) -> Codes:
+        """uint8[k, n]: the codes of the shown rows, translated; in place where every row is shown."""
+        rows, steps = self.shown.rows, self.steps
+        in_place = len(rows) == len(codes)
+        out = codes if in_place else np.empty((len(rows), codes.shape[1]), np.uint8)
+        if in_place and self.leaves:
+            return codes
+
+        def kernel(first: int, last: int) -> None:
+            offsets = self.shown.counts.offsets
+            kernels.arrange(codes, rows, first, last, in_place, steps, self.holds, self.shown.renumber, offsets, out)
+
+        over_rows(kernel, len(rows), work=out.size)
+        return out
+
+
 def rewrite(shown: Shown, codes: Codes, escapes: Escapes, *, holds: NDArray[np.bool_]) -> tuple[Codes, Escapes]:
     """(codes uint8[k, n], escapes): the calls of the shown sites, as the view has them.
 
     ``codes`` uint8[m, n] and ``escapes``: of the sites that ``shown`` was settled of; ``codes`` may be written to, and become part of the
     result. ``holds`` bool[k]: the shown site keeps its phase.
     """
-    calls = _arrange(shown, codes, holds)
-    kept = _translate(shown, escapes)
-    if len(kept):
-        kept = _fold(_unphase(kept, np.searchsorted(shown.rows, kept.site), holds), calls)
-    return calls, kept
-
-
-def _arrange(shown: Shown, codes: Codes, holds: NDArray[np.bool_]) -> Codes:
-    """uint8[k, n]: the codes of the shown rows, translated; in place where every row is shown."""
-    rows = shown.rows
-    absent = (shown.counts.flags[rows] & HAS_ABSENT).astype(np.bool_)
-    steps = np.full(len(rows), kernels.TRANSLATE, np.uint8)
-    steps[holds & ~absent] = kernels.AS_IS
-    steps[shown.moved()] = kernels.RENUMBER
-    steps[shown.masked] = kernels.BLANK
-    in_place = len(rows) == len(codes)
-    out = codes if in_place else np.empty((len(rows), codes.shape[1]), np.uint8)
-    if in_place and not (steps != kernels.AS_IS).any():
-        return codes
-
-    def kernel(first: int, last: int) -> None:
-        kernels.arrange(codes, rows, first, last, in_place, steps, holds, shown.renumber, shown.counts.offsets, out)
-
-    over_rows(kernel, len(rows), work=out.size)
-    return out
+    return Rewriting(shown, holds).of(codes, escapes)
 
 
 def _translate(shown: Shown, escapes: Escapes) -> Escapes:

@@ -6,13 +6,14 @@ What is shown of somebody's calls depends on nothing but their calls and what wa
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
 
 from vault.genotypes.codec.call_codes import Codes, Escapes
 from vault.genotypes.sites import Sites
-from vault.views.call_rewriting import rewrite
+from vault.views.call_rewriting import Rewriting
 from vault.views.page_order import in_place
 from vault.views.site_selection import Shown
 
@@ -36,13 +37,20 @@ class SettledSites:
 
     def show(self, codes: Codes, escapes: Escapes) -> tuple[Codes, Escapes]:
         """Calls of the view, uint8[k, n]. ``codes`` uint8[m, n] and ``escapes``: of the lines that were read; they may be written to."""
-        shown, kept = rewrite(self.shown, np.require(codes, np.uint8, ["C", "W"]), escapes, holds=self.holds)
+        shown, kept = self._rewriting.of(np.require(codes, np.uint8, ["C", "W"]), escapes)
         if self.order is None:
             return shown, kept
+        if not len(kept):
+            return shown[self.order], kept
         place = np.empty(len(self.order), np.int64)
         place[self.order] = np.arange(len(self.order))
         kept = kept.take(np.lexsort((kept.sample, place[kept.site])))
         return shown[self.order], replace(kept, site=place[kept.site])
+
+    @cached_property
+    def _rewriting(self) -> Rewriting:
+        """Made once: to make it costs more than to rewrite somebody's calls."""
+        return Rewriting(self.shown, self.holds)
 
 
 def columns_of(codes: Codes, escapes: Escapes, columns: NDArray[np.int64]) -> tuple[Codes, Escapes]:

@@ -13,18 +13,24 @@ import binascii
 import hmac
 import json
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 from vault.crypto.context import encode_context
 from vault.crypto.keystore import Branch
 from vault.crypto.primitives import KEY_BYTES, hkdf_expand_sha256, hmac_sha256
+from vault.crypto.secret import Secret
 from vault.errors import InputError
+from vault.session.caches import Cache
 from vault.session.unlocked_vault import UnlockedVault
 from vault.storage.timestamps import to_micros
 
 LONGEST = timedelta(days=30)
 MOST_CHARACTERS = 2_000
+MOST_GIVEN = 256  # texts that are kept
 _FIELDS = ("principal", "project", "dataset", "panel", "people", "sites", "rows", "expires")
+
+
+_GIVEN: Cache[dict[tuple[PanelCursor, int, int], str]] = Cache(dict)  # by cursor, epoch of the key and minute
 
 
 @dataclass(frozen=True)
@@ -44,18 +50,29 @@ class PanelCursor:
 
 
 def cursor_text(vault: UnlockedVault, cursor: PanelCursor) -> str:
-    """A cursor as it is given out, good for ``LONGEST``. Raises UnavailableError ``branch_closed``."""
-    values = (
-        cursor.principal,
-        cursor.project,
-        cursor.dataset,
-        cursor.panel,
-        ",".join(one.hex() for one in cursor.people),
-        cursor.sites_id,
-        cursor.rows,
-        to_micros(vault.clock() + LONGEST),
-    )
-    return signed_text(_key(vault), dict(zip(_FIELDS, values, strict=True)))
+    """A cursor as it is given out, good for ``LONGEST`` from the end of the minute on; within one, the same state has the same text. Raises UnavailableError
+    ``branch_closed``.
+    """
+    epoch, key = vault.keyring.current(Branch.RELEASE_SIGN)
+    minute = int(vault.clock().timestamp()) // 60
+    kept = vault.caches.get(_GIVEN)
+    place = cursor, epoch, minute
+    found = kept.get(place)
+    if found is None:
+        values = (
+            cursor.principal,
+            cursor.project,
+            cursor.dataset,
+            cursor.panel,
+            ",".join(one.hex() for one in cursor.people),
+            cursor.sites_id,
+            cursor.rows,
+            to_micros(datetime.fromtimestamp(60 * (minute + 1), UTC) + LONGEST),
+        )
+        found = kept[place] = signed_text(_of_epoch(vault, key), dict(zip(_FIELDS, values, strict=True)))
+        while len(kept) > MOST_GIVEN:
+            kept.pop(next(iter(kept)), None)
+    return found
 
 
 def read_cursor(vault: UnlockedVault, text: str, *, project: str, dataset: str, panel: str) -> PanelCursor:
@@ -105,8 +122,11 @@ def _current(said: dict[str, object], now: datetime) -> bool:
 
 def _key(vault: UnlockedVault) -> bytes:
     """Key of this vault's cursors, of the newest epoch of release-sign: a rotation ends all of them. Raises UnavailableError ``branch_closed``."""
-    epoch_key = vault.keyring.current(Branch.RELEASE_SIGN)[1].reveal()
-    return hkdf_expand_sha256(epoch_key, encode_context("genovault/panel-cursor/v1", vault.vault_id), KEY_BYTES)
+    return _of_epoch(vault, vault.keyring.current(Branch.RELEASE_SIGN)[1])
+
+
+def _of_epoch(vault: UnlockedVault, key: Secret) -> bytes:
+    return hkdf_expand_sha256(key.reveal(), encode_context("genovault/panel-cursor/v1", vault.vault_id), KEY_BYTES)
 
 
 def _base64(data: bytes) -> str:

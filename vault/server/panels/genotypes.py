@@ -18,7 +18,7 @@ from policies.token_scopes import TokenScope
 from vault import gate
 from vault.audit.actions import Action
 from vault.gate import PanelRead
-from vault.server.bearers import admitted, token_of
+from vault.server.bearers import admitted, shown_token, token_of
 from vault.server.bodies import PLAIN, Genotypes, GenotypesAsked, Name, PanelChangesBody, PanelSites
 from vault.server.limits import ASKER
 from vault.server.panels import arrow_answers, panel_bodies
@@ -63,16 +63,6 @@ async def genotypes(request: Request, project: Code, panel: Code, asked: Genotyp
     """
     token = token_of(request)
     arrow, held, asker, seal = _wants_arrow(request), held_of(request), ASKER.get(), seal_of(request)
-    if asked.pseudonyms is not None and asked.since is None:
-
-        def answered(own: UnlockedVault, read: PanelRead) -> Response:
-            answer = _answer(own, project, panel, asked, read)
-            return _in_arrow(answer, with_sites=asked.sites) if arrow else _in_json(own, answer, held, asker)
-
-        held.require_room(asker)
-        quick = await quick_read(request, token, (project, asked.dataset, panel), asked.pseudonyms, answered)
-        if quick is not None:
-            return quick
 
     def still(read: PanelRead) -> Callable[[], None]:
         watch = gate.ReadWatch(read, project=project, dataset=asked.dataset, panel=panel)
@@ -97,6 +87,25 @@ async def genotypes(request: Request, project: Code, panel: Code, asked: Genotyp
         )
 
     return await seal.run(work)
+
+
+async def quick_answer(request: Request, project: str, panel: str, asked: GenotypesAsked) -> Response | None:
+    """The answer to a question for some people by name, where it can be given quickly (``quick_reads``); None where it goes the long way.
+
+    Raises:
+        HttpProblem: ``busy``. UnavailableError: as ``quick_read``.
+    """
+    token = shown_token(request)
+    if token is None:
+        return None
+    arrow, held, asker = _wants_arrow(request), held_of(request), ASKER.get()
+
+    def answered(own: UnlockedVault, read: PanelRead) -> Response:
+        answer = _answer(own, project, panel, asked, read)
+        return _in_arrow(answer, with_sites=asked.sites) if arrow else _in_json(own, answer, held, asker)
+
+    held.require_room(asker)
+    return await quick_read(request, token, (project, asked.dataset, panel), asked.pseudonyms or [], answered)
 
 
 @routes.get("/{project}/panels/{panel}/sites/{sites_id}", response_model=PanelSites, responses=_ARROW)

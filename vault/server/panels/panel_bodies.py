@@ -10,6 +10,7 @@ from collections import OrderedDict
 from collections.abc import Mapping
 
 import numpy as np
+from numpy.typing import NDArray
 
 from vault.gate import PanelRead
 from vault.genotypes.codec.call_codes import ESCAPE, call_texts
@@ -27,7 +28,7 @@ _TABLES: Cache[OrderedDict[str, bytes]] = Cache(OrderedDict)
 def genotypes_body(vault: UnlockedVault, read: PanelRead, said: Mapping[str, object]) -> bytes:
     """JSON of ``bodies.Genotypes``. ``said``: its fields beside those of the read."""
     view = read.view
-    calls = b",".join(json.dumps(name).encode() + b":" + _calls(view, at) for at, name in enumerate(view.pseudonyms))
+    calls = b",".join([f'"{name}":'.encode() + one for name, one in zip(view.pseudonyms, _calls(view), strict=True)])
     rest = json.dumps({"entry": read.entry, "receipt": view.receipt, **said})
     head = f'{{"sites_id":"{read.sites_id}","sites":'.encode()
     before = f',"not_assayed":{json.dumps(view.not_assayed)},"calls":{{'.encode()
@@ -40,13 +41,18 @@ def sites_body(vault: UnlockedVault, read: PanelRead) -> bytes:
     return said.encode() + _sites(vault, read) + b"}"
 
 
-def _calls(view: View, column: int) -> bytes:
-    """One person's calls as a JSON list; diploid ones, which are nearly all, by a table of their bytes."""
-    codes = np.ascontiguousarray(view.codes[:, column])
-    if not len(codes):
-        return b"[]"
-    if _WIDE[codes].all() and not (view.escapes.sample == column).any():
-        return b"[" + _QUOTED[codes].tobytes()[:-1] + b"]"
+def _calls(view: View) -> list[bytes]:
+    """Each person's calls as a JSON list; diploid ones, which are nearly all, by a table of their bytes."""
+    codes = np.ascontiguousarray(view.codes.T)
+    if not codes.shape[1]:
+        return [b"[]"] * len(codes)
+    plain: NDArray[np.bool_] = np.all(_WIDE.take(codes), axis=1)
+    plain[view.escapes.sample] = False
+    texts = _QUOTED.take(codes)
+    return [b"[" + texts[at].tobytes()[:-1] + b"]" if plain[at] else _mixed(view, at) for at in range(len(codes))]
+
+
+def _mixed(view: View, column: int) -> bytes:
     return json.dumps(call_column(view.codes, view.escapes, column).tolist(), separators=(",", ":")).encode()
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from hypothesis import given
@@ -59,11 +59,22 @@ def test_a_cursor_of_something_or_somebody_else_does_not_hold(s, cursor, name):
     refuse(s, cursor_text(s, replace(cursor, **{name: "another"})))
 
 
+def test_within_a_minute_the_same_state_has_the_same_text(s, cursor, monkeypatch):
+    now = datetime(2026, 5, 4, 3, 2, 1, tzinfo=UTC)
+    texts = []
+    for later in (0, 58, 60):
+        monkeypatch.setattr(s, "clock", lambda later=later: now + timedelta(seconds=later))
+        texts.append(cursor_text(s, cursor))
+        assert read_cursor(s, texts[-1], **PLACE) == cursor
+    assert texts[0] == texts[1] != texts[2]
+    assert cursor_text(s, replace(cursor, rows="0" * 64)) != texts[2]
+
+
 def test_a_cursor_ends(s, cursor, monkeypatch):
     text, then = cursor_text(s, cursor), s.clock() + LONGEST
     monkeypatch.setattr(s, "clock", lambda: then - timedelta(seconds=1))
     assert read_cursor(s, text, **PLACE) == cursor
-    monkeypatch.setattr(s, "clock", lambda: then + timedelta(seconds=1))
+    monkeypatch.setattr(s, "clock", lambda: then + timedelta(seconds=60))
     refuse(s, text)
 
 
