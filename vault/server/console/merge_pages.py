@@ -14,6 +14,8 @@ from vault.operations.corrections.merging import MERGED, MergeReport
 from vault.server.console import cells
 from vault.server.console.frame import Answer, ConsolePage, Redirection
 from vault.server.console.visits import Visit
+from vault.subjects.people_words import who
+from vault.subjects.references import resolve
 
 
 def listed(visit: Visit) -> Answer:
@@ -50,6 +52,9 @@ def _page(visit: Visit, report: MergeReport | None) -> ConsolePage:
         "waiting": [(one, cells.moment(one.proposed)) for one in waiting],
         "own": visit.vault.principal,
         "report": report,
+        "people": ["", ""]
+        if report is None
+        else [who(visit.vault, resolve(visit.vault, one)) for one in (report.stays, report.goes)],
         "proposed": proposed,
         "seen": "" if report is None else _digest(report, proposed),
         "calls": [] if report is None else _calls(report),

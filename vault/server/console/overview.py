@@ -15,8 +15,10 @@ from vault.html import charts
 from vault.server.console import cells
 from vault.server.console.frame import Answer, Badge, ConsolePage, Fact, drawn
 from vault.server.console.visits import Visit
+from vault.session.caches import Cache
 
-MOST_ENTRIES = 100_000  # the newest ones, which are counted
+MOST_ENTRIES = 50_000  # the newest ones, which are counted
+SOON = 500  # entries behind those that were counted: so many do not make a session count a long log anew
 LEFT = frozenset(
     act.value
     for act in (Action.EXTRACT_OUTCOME, Action.VIEW_OUTCOME, Action.MATCH_OUTCOME, Action.COUNTS_ANSWER, Action.TABLE_ANSWER)
@@ -24,6 +26,19 @@ LEFT = frozenset(
 """Acts whose outcome ``done`` says that something left the vault."""
 _WIDTH = 420  # of a chart: half a page, or a phone
 _MOST_ROWS = 8
+
+
+@dataclass(frozen=True)
+class CountedLog:
+    """Counts of the entries from ``first`` to ``end``, exclusive, and of what left by project."""
+
+    first: int
+    end: int
+    statistics: Statistics
+    left: Counter[str]
+
+
+_COUNTED: Cache[list[CountedLog]] = Cache(list)
 
 
 @dataclass(frozen=True)
@@ -42,15 +57,16 @@ def overview(visit: Visit) -> Answer:
     with visit.looking(Action.AUDIT_REPORT):
         log = visit.vault.trail.log
         size = log.size()
-        first = max(0, size - MOST_ENTRIES)
-        left: Counter[str] = Counter()
-        counted = count(_counting(records(log, Filter(first=first)), left))
+        found = _counted(visit, size)
+        first, left, counted = found.first, found.left, found.statistics
         note = log.latest_checkpoint()
         parts = log.parts()
     signed = parts[-1].base + checkpoint_in(note).size if note else parts[-1].base
     shown = {
         "numbers": _facts(counted),
         "since": first,
+        "end": found.end,
+        "behind": size - found.end,
         "period": (counted.first, counted.last),
         "charts": _charts(counted, left),
         "unsigned": size - signed,
@@ -67,6 +83,17 @@ def overview(visit: Visit) -> Answer:
         ],
     }
     return ConsolePage("overview.html", "Overview", shown)
+
+
+def _counted(visit: Visit, size: int) -> CountedLog:
+    """The newest entries, counted; of a long log as this session counted them a moment ago."""
+    held = visit.vault.caches.get(_COUNTED)
+    if held and held[-1].first and size - held[-1].end < SOON:
+        return held[-1]
+    first, left = max(0, size - MOST_ENTRIES), Counter[str]()
+    statistics = count(_counting(records(visit.vault.trail.log, Filter(first=first, stop=size)), left))
+    held[:] = [CountedLog(first, size, statistics, left)]
+    return held[-1]
 
 
 def _counting(every: Iterable[Record], left: Counter[str]) -> Iterator[Record]:

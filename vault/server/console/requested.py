@@ -124,10 +124,10 @@ def _fields(one: Request) -> list[tuple[str, str]]:
         ("panel", f"{spec.panel} version {spec.panel_version}" if spec.panel else ""),
         ("fields", ", ".join(spec.fields)),
         ("submitted by", cells.by(one.submitted_by, spec.submitted_for)),
-        ("submitted", cells.second(one.created)),
+        ("submitted", f"{cells.second(one.created)} UTC"),
         ("reason", spec.reason),
         ("approved", f"{by}, by {one.approved_by}" if one.approved_by else ""),
-        ("holds until", cells.second(one.expires or "")),
+        ("holds until", f"{cells.second(one.expires)} UTC" if one.expires else ""),
         ("costs at most", "" if price is None else f"{nats.number(price.total):g} nats"),
     ]
 

@@ -149,7 +149,7 @@ async def _visited(request: Request, handler: Handler, *, served: bool) -> Respo
                 _refuse(visit, request.url.path)
             return _answer(visit, handler(visit), request.url.path)
         except (GenovaultError, PolicyInputError) as error:
-            return _failed(visit, error, request.url.path)
+            return _failed(visit, error, request.url.path, sent=request.method == "POST")
 
     loop = asyncio.get_running_loop()
     try:
@@ -194,14 +194,15 @@ def allowed(visit: Visit) -> Callable[[Action], bool]:
     return lambda act: may(role, act.value)
 
 
-def _failed(visit: Visit, error: GenovaultError | PolicyInputError, path: str) -> Response:
-    """Page of an error: in full for those who see everything, the one answer of the interface for everybody else."""
+def _failed(visit: Visit, error: GenovaultError | PolicyInputError, path: str, *, sent: bool) -> Response:
+    """Page of an error, ``sent`` of a form: in full for those who see everything, the one answer of the interface for everybody else."""
     problem = HttpProblem(400, error.code, str(error)) if isinstance(error, PolicyInputError) else problem_of(error)
     hint = ""
     if visit.session.role not in UNINFORMED_ROLES and isinstance(error, GenovaultError):
         problem, hint = HttpProblem(_status(error), error.code, error.message), error.hint
+    title = "This was not done" if sent else "This cannot be shown"
     return frame.html(
-        "failed.html", problem.status, title="This cannot be shown", said="", problem=problem, hint=hint, **_around(visit, path)
+        "failed.html", problem.status, title=title, said="", problem=problem, hint=hint, sent=sent, **_around(visit, path)
     )
 
 
