@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import json
 import multiprocessing
+from datetime import datetime
 
 import pytest
 from sqlalchemy import exc, text
 
 from tests.support.audit_log import AUDITOR, ORIGIN, SIGNER, VKEY, event, open_log, token
 from tests.support.postgres import postgres_url
+from vault.audit.actions import Action
 from vault.audit.live_source import LogSource
 from vault.audit.receipt import verify_receipt
 from vault.audit.verify import verify
@@ -34,6 +37,15 @@ def log(server):
     yield made
     Base.metadata.drop_all(database.engine)
     database.close()
+
+
+def test_entries_are_found_by_what_they_say_and_by_their_time(log):
+    made = [log.record(event(act=act)) for act in (Action.PROJECT_CREATE, Action.VIEW_READ, Action.REQUEST_SUBMIT)]
+    marks = b'"act":"project.', b'"act":"request.'
+    assert [entry.index for entry in log.entries_saying(marks, 0, 3)] == [0, 2]
+    assert [entry.index for entry in log.entries_saying(marks, 1, 2)] == []
+    times = [datetime.fromisoformat(json.loads(one.leaf)["t"]) for one in made]
+    assert sorted(entry.index for entry in log.entries_made(times[0], times[-1])) == [0, 1, 2]
 
 
 def test_append_sign_prove_and_verify(log):
