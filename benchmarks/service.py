@@ -3,7 +3,8 @@
     python -m benchmarks.service [--people 1000] [--loci 1000] [--seconds 20] [--rates 100 700] [--whole]
 
 The driver is a process of its own and sends at fixed times, whatever was answered: a latency counts from when its request was due. Beside the
-figures stands how many durable commits a second bare SQLite makes on the same disk, in the same minute.
+figures stand how many durable commits a second bare SQLite makes on the same disk, in the same minute; the server's processor time for each request, which other
+work on the machine changes less than times; and the floor, a bare route that writes one durable row (``bare_route``), driven in the same way.
 """
 
 from __future__ import annotations
@@ -113,20 +114,37 @@ class Serving:
     pid: int
 
     def spent(self) -> float:
-        """Seconds of processor time so far, all threads together: steadier than times where other work is about."""
-        fields = Path(f"/proc/{self.pid}/stat").read_text().rsplit(")", 1)[1].split()
-        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+        """Seconds of processor time so far, all threads together, by the scheduler's clock: steadier than times where other work is about."""
+        return sum(int(one.read_text().split()[0]) for one in Path(f"/proc/{self.pid}/task").glob("*/schedstat")) / 1e9
 
 
 @contextmanager
 def serving(folder: Path) -> Iterator[Serving]:
     """The server in a process of its own."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = int(free.getsockname()[1])
+    port = _free_port()
     start = "import genovault_start; genovault_start.command()"
     line = [sys.executable, "-c", start, "--vault", str(folder), "--as", "service", "serve", "--listen", f"127.0.0.1:{port}"]
-    process = subprocess.Popen(line, env={**os.environ, "GENOVAULT_PASSPHRASE": PASSPHRASE})
+    with _started(line, port, {"GENOVAULT_PASSPHRASE": PASSPHRASE}) as it:
+        yield it
+
+
+@contextmanager
+def floor(folder: Path, size: int) -> Iterator[Serving]:
+    """A bare route in a process of its own, whose answers have so many bytes."""
+    port = _free_port()
+    with _started([sys.executable, "-m", "benchmarks.bare_route", str(port), str(folder), str(size)], port, {}) as it:
+        yield it
+
+
+def _free_port() -> int:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return int(free.getsockname()[1])
+
+
+@contextmanager
+def _started(line: list[str], port: int, more: dict[str, str]) -> Iterator[Serving]:
+    process = subprocess.Popen(line, env={**os.environ, **more})
     try:
         for _ in range(600):
             with socket.socket() as probe:
@@ -238,6 +256,12 @@ def bare_commits(folder: Path) -> float:
     return 1 / statistics.median(times)
 
 
+def _told(it: Serving, token: str, bodies: list[object], rate: float) -> str:
+    before = it.spent()
+    said = apart(it.port, token, bodies, rate).words()
+    return f"{said}, {1e3 * (it.spent() - before) / len(bodies):.2f} ms of processor each"
+
+
 def main() -> None:
     """Make, serve, drive, print."""
     parser = argparse.ArgumentParser()
@@ -262,13 +286,17 @@ def main() -> None:
             _, named = asyncio.run(everybody.once({"dataset": "cohort"}))
             names = list(json.loads(named)["calls"])
             draw = random.Random(1)
+            one = [{"dataset": "cohort", "pseudonyms": [draw.choice(names)]} for _ in range(200)]
+            _, answer = asyncio.run(everybody.once(one[0]))
+            apart(port, token, list(one), 100)  # a new process has everything to load
             for rate in asked.rates:
                 bodies: list[object] = [
                     {"dataset": "cohort", "pseudonyms": [draw.choice(names)]} for _ in range(int(rate * asked.seconds))
                 ]
-                before = it.spent()
-                said = apart(port, token, bodies, rate).words()
-                print(f"one person at {rate:.0f}/s: {said}, {1e3 * (it.spent() - before) / len(bodies):.2f} ms of processor each")
+                print(f"one person at {rate:.0f}/s: {_told(it, token, bodies, rate)}")
+                with floor(Path(tempfile.mkdtemp(dir=temporary)), len(answer)) as bare:
+                    apart(bare.port, token, list(one), 100)
+                    print(f"the floor at {rate:.0f}/s: {_told(bare, token, bodies, rate)}")
             batches: list[object] = [{"dataset": "cohort", "pseudonyms": draw.sample(names, 100)} for _ in range(2_000)]
             before = it.spent()
             found = apart(port, token, batches, 1e9)

@@ -61,6 +61,7 @@ class Clearance:
 
     def __post_init__(self) -> None:
         self.column = {name: at for at, name in enumerate(self.panel.names)}
+        self._sorted = sorted(self.tokens)  # as entries name them
         said = {**self.terms.asked, **self.scope.recipient_detail(), "obligations": sorted(self.on.decided.obligations.names())}
         bits = self.panel.bits
         self._said: dict[str, Any] = {**said, "bits": {"mean": round(bits.mean), "largest": round(bits.largest)}}
@@ -80,7 +81,7 @@ class Clearance:
 
     def entry(self, vault: UnlockedVault, columns: Sequence[int] | None) -> Prepared:
         """The entry of a read of some people, or of everybody."""
-        tokens = self.tokens if columns is None else [self.tokens[at] for at in columns]
+        tokens = self._sorted if columns is None else [self.tokens[at] for at in columns]
         counts = {"subjects": len(tokens), "sites": len(self.panel.sites.sites)}
         detail = {**self._said, "counts": counts}
         return vault.trail.prepare(

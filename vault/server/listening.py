@@ -109,8 +109,8 @@ def serve(
         raise InputError("certificate_unreadable", "the certificate, its key or the CA cannot be read as PEM") from None
     try:
         sockets = [_own_socket(listening.unix)] if listening.unix else connections.listeners(listening.host, listening.port)
-        begun()
         keep_what_stays()
+        begun()
         with suppress(
             KeyboardInterrupt
         ):  # uvicorn raises the signal again by which the process was told to end, when everything has ended

@@ -6,11 +6,12 @@ salt, makes them impossible to recompute (``docs/design/pseudonyms.md`` §2; bot
 
 from __future__ import annotations
 
-import hmac
 from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from vault.crypto.primitives import HmacSha256
+from vault.crypto.secret import Secret
 from vault.ids import Pseudonym, SubjectId
 from vault.subjects import bech32m
 
@@ -24,12 +25,12 @@ def pseudonyms(
     salt; None leaves it out and exists for the published vectors alone.
     """
     start = _field(b"psn-v1") + _field(domain.encode())
-    tags = bytearray()
+    tags, mac = bytearray(), HmacSha256(Secret(key))
     for subject in subjects:
         message = start + _field(subject)
         if salts is not None:
             message += _field(salts[subject])
-        tags += hmac.digest(key, message, "sha256")
+        tags += mac.digest(message)
     matrix = np.frombuffer(bytes(tags), np.uint8).reshape(len(subjects), 32)
     return [Pseudonym(text) for text in bech32m.encode(prefix, matrix)]
 

@@ -19,7 +19,8 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from vault.crypto.primitives import hmac_sha256
+from vault.crypto.primitives import HmacSha256
+from vault.crypto.secret import Secret
 from vault.errors import IntegrityError, UsageError
 from vault.genotypes.assayed import NOTHING, Assayed
 from vault.genotypes.codec.allele_counts import AlleleCounts
@@ -83,7 +84,8 @@ class _Read:
 
 def row_order(release_key: bytes, pseudonyms: Sequence[Pseudonym]) -> NDArray[np.intp]:
     """intp[n]: index into ``pseudonyms`` of each row of the release, sorted by HMAC-SHA256 under the release's key."""
-    tags = [hmac_sha256(release_key, name.encode()) for name in pseudonyms]
+    mac = HmacSha256(Secret(release_key))
+    tags = [mac.digest(name.encode()) for name in pseudonyms]
     return np.array(sorted(range(len(tags)), key=tags.__getitem__), np.intp)
 
 
