@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from policies.disclosure import budgets as caps
 from policies.disclosure.budgets import BudgetScope
 from tests.support import counted
@@ -30,6 +32,7 @@ def spent_together(folder):
     return charged
 
 
+@pytest.mark.long
 def test_twenty_accounts_get_no_more_than_everybodys_budget(tmp_path, monkeypatch):
     cap = caps.DEFAULT_CAPS[BudgetScope.WORLD] / 1_000_000
     (tmp_path / "on").mkdir()

@@ -56,6 +56,7 @@ def keyed(members, key):
     return discrete_laplace(nats.exact(EPSILON), source.randbytes)
 
 
+@pytest.mark.long
 def test_averaging_over_linked_alleles():
     """Without a price for each, hundreds of alleles that go together tell their number; the budget pays for 23."""
     carried = europeans()

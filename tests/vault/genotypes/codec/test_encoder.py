@@ -67,7 +67,9 @@ def test_any_calls_come_back_whole_and_by_selection(matrix, data):
 
 
 @pytest.mark.parametrize("kind", MIXES)
-@pytest.mark.parametrize(("m", "n"), [(1, 1), (2047, 9), (2048, 8), (2049, 33), (4100, 64), (300, 130)])
+@pytest.mark.parametrize(
+    ("m", "n"), [(1, 1), (2047, 9), (2048, 8), (2049, 33), (4100, 8), pytest.param(4100, 64, marks=pytest.mark.long), (300, 130)]
+)
 def test_every_mix_at_every_edge(kind, m, n):
     rng = np.random.default_rng([m, n, MIXES.index(kind)])
     codes = mixed_codes(kind, rng, m, n)
