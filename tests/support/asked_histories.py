@@ -138,7 +138,9 @@ def acted(s: UnlockedVault, verb: str, person: str, number: int, accessor: str) 
         "panel": lambda: criteria.exact_panel(s, *list(matched.LOCI.values())[: 2 + number % 3]),
         "disable": lambda: principals.disable(s, "rita"),
         "revoke": lambda: access_tokens.revoke(s, accessor),
-        "slot": lambda: principals.remove_slot(s, next(one.slot_id for one in principals.slots(s) if one.principal == "service")),
+        "slot": lambda: principals.remove_slot(
+            s, next((one.slot_id for one in principals.slots(s) if one.principal == "service"), "")
+        ),
         "ask": lambda: None,
     }
     acts[verb]()

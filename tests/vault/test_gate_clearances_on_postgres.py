@@ -8,14 +8,17 @@ import pytest
 from sqlalchemy import create_engine, make_url
 
 import vault as api
+from policies.disclosure import cells
+from policies.purposes import RequestKind
 from tests.support import served, vaults
 from tests.support.clusters import cluster, new_postgres
 from tests.support.vaults import FACTOR, opened, verified
-from vault import gate
+from vault import counting, gate
 from vault.consent import recording
 from vault.errors import GenovaultError, UnavailableError
-from vault.gate import clearances
+from vault.gate import clearances, decision
 from vault.operations import key_rotation
+from vault.operations.erasure import process as erasure
 from vault.operations.recovery import open_recovered
 from vault.session.settings import Places
 
@@ -77,6 +80,50 @@ def test_reads_by_threads_of_two_sessions_are_each_one_entry(folder):
             found = list(pool.map(lambda at: names((s, other)[at % 2]), range(18)))
         assert all(one == found[0] for one in found)
         assert s.trail.log.size() == size + 18
+        assert not verified(s).findings
+
+
+@pytest.fixture
+def decided(monkeypatch):
+    """Each decision that is made."""
+    made, decide = [], decision.decide
+
+    def deciding(*given):
+        made.append(given)
+        return decide(*given)
+
+    monkeypatch.setattr(decision, "decide", deciding)
+    return made
+
+
+def test_counts_and_views_keep_a_decision_that_any_event_of_the_dataset_ends(folder, decided, monkeypatch):
+    monkeypatch.setattr(cells, "FLOOR", 5)
+    monkeypatch.setattr(counting, "discrete_laplace", lambda *_: 0)
+
+    def asked(s):
+        found = gate.counts(s, project="counted", dataset="cohort", kind=RequestKind.COUNTS, alleles=["22:1000:A:G"])
+        view = gate.view(s, project="counted", dataset="cohort", regions=("22:1-1200",))
+        return found.cohort, found.answers, {name: view.calls_of(name) for name in view.pseudonyms}
+
+    with opened(folder) as s, opened(folder) as other:
+        vaults.approve(other, "counted", "cohort", kinds=["counts", "records"])
+        asked(s)
+        first = len(decided)
+        asked(s)
+        assert len(decided) == first
+        for act in (
+            lambda: recording.withdraw(other, "S03"),
+            lambda: recording.record(other, "S11", "broad-research", {"research_use": "yes", "recontact": "yes"}),
+            lambda: erasure.erase(other, "S05"),
+        ):
+            act()
+            kept = asked(s)
+            s.caches.clear()
+            assert kept == asked(s)
+        recording.withdraw(other, "S11")
+        with ThreadPoolExecutor(4) as pool:
+            assert len({found[0] for found in pool.map(lambda _: asked(s), range(8))}) == 1
+    with opened(folder) as s:
         assert not verified(s).findings
 
 

@@ -11,6 +11,7 @@ import numpy as np
 
 from policies.disclosure.view_profiles import Linkage
 from policies.loci import Interval, Mask
+from policies.purposes import PseudonymScope
 from vault.access import asked_regions, leftovers, release_names
 from vault.access.disclosure import linkage_decisions
 from vault.access.disclosure.carrier_table import Read
@@ -72,7 +73,12 @@ def open_view(
         )
     left = None if to is None else to.left
     naming = release_names.begin if left is None else release_names.naming
-    names = release_names.names(vault, naming(vault, scope.project, access.release_id), subjects)
+
+    def named() -> list[Pseudonym]:
+        return release_names.names(vault, naming(vault, scope.project, access.release_id), subjects)
+
+    own = scope.project.declaration.pseudonyms is PseudonymScope.RELEASE
+    names = named() if own else access.frozen.once(f"names in order, of version {access.content.names}", named)
     kept = to is not None and to.chosen.by_contig
     order_key = leftovers.column_order(vault, access.release_id, again=left is not None) if kept else vault.random(32)
     order = row_order(order_key, names).tolist()
