@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import gc
 import socket
 
 import pytest
 
 from vault.errors import UnavailableError, UsageError
-from vault.server.listening import Listening, serve
+from vault.server.listening import COLLECTED, Listening, keep_what_stays, serve
 from vault.server.seal import Seal
 
 
@@ -26,3 +27,16 @@ def test_half_of_tls_names_the_options_that_make_it_whole(tmp_path):
         Listening(tls_cert=tmp_path / "tls.crt").require_private()
     assert refused.value.code == "tls_incomplete"
     assert refused.value.hint == "--tls-cert, --tls-key"
+
+
+def test_what_was_made_to_serve_is_left_alone_by_the_collector_of_cycles():
+    usual, kept = gc.get_threshold(), gc.get_freeze_count()
+    ring: list[object] = []
+    ring.append(ring)
+    try:
+        keep_what_stays()
+        assert gc.get_threshold() == COLLECTED
+        assert gc.get_freeze_count() > kept
+        assert not any(one is ring for one in gc.get_objects())
+    finally:
+        gc.set_threshold(*usual)
