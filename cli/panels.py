@@ -24,7 +24,8 @@ def create(
     ctx: typer.Context,
     name: Name,
     loci: Annotated[
-        Path, typer.Option(metavar="FILE", help="BED, VCF, or TSV with contig, pos, ref, alt, id.", show_default=False)
+        Path,
+        typer.Option(metavar="FILE", help="BED, VCF, or TSV whose first line is contig, pos, ref, alt, id.", show_default=False),
     ],
     dataset: Annotated[str, typer.Option(metavar="N", help="The dataset it is of.", show_default=False)],
     assembly: Annotated[

@@ -147,6 +147,8 @@ def _bed(lines: list[str], name: str) -> Iterator[Locus]:
         fields = line.split("\t") if "\t" in line else line.split()
         if len(fields) < 3:
             raise _bad(name, number, "a BED line is contig, start, end")
+        if not fields[2].isdigit():
+            raise _bad(name, number, _NO_HEADER)
         start, end = _position(fields[1], name, number), _position(fields[2], name, number)
         if start >= end:
             raise _bad(name, number, "the start must lie before the end")
@@ -154,6 +156,7 @@ def _bed(lines: list[str], name: str) -> Iterator[Locus]:
 
 
 _COLUMNS = {"contig", "chrom", "pos", "ref", "alt", "id"}
+_NO_HEADER = "a BED line is contig, start, end; a TSV's first line names its columns: contig, pos, ref, alt, id"
 
 
 def _is_header(line: str) -> bool:

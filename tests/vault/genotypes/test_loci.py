@@ -101,3 +101,10 @@ def test_a_list_in_utf_16_is_named_as_such():
     with pytest.raises(InputError, match="UTF-16") as refused:
         parse_loci(LISTS["bed"].decode().encode("utf-16"), name="x.bed")
     assert refused.value.code == "loci_malformed"
+
+
+@pytest.mark.parametrize("row", ["22\t160\tA\tG\trs1", "22\t160\t.\tA\tG"])
+def test_a_table_that_names_no_columns_is_told_how_to(row):
+    with pytest.raises(InputError, match="first line names its columns: contig, pos, ref, alt, id") as refused:
+        parse_loci(f"{row}\n".encode(), name="x.tsv")
+    assert refused.value.code == "loci_malformed"
