@@ -7,6 +7,7 @@ import hmac
 import json
 from dataclasses import asdict
 
+from vault.audit.actions import Action
 from vault.errors import InputError
 from vault.operations.corrections import merge_proposals, merging
 from vault.operations.corrections.merge_proposals import ProposedMerge
@@ -46,7 +47,8 @@ def take_back(visit: Visit) -> Answer:
 
 
 def _page(visit: Visit, report: MergeReport | None) -> ConsolePage:
-    waiting = merge_proposals.pending(visit.vault)
+    with visit.vault.trail.attempting(Action.CONSENT_QUEUE):  # whoever reads details could list them; stewards alone may
+        waiting = merge_proposals.pending(visit.vault)
     proposed = None if report is None else _of(waiting, report)
     shown = {
         "waiting": [(one, cells.moment(one.proposed)) for one in waiting],

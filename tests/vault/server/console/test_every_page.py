@@ -11,6 +11,7 @@ from vault.server.console import frame, routes
 
 PAGES = {  # page -> who sees it; others are refused
     "/waiting": {"ann"},
+    "/waiting/merges": {"ann"},
     "/requests": {"ann", "rita"},
     "/requests?state=submitted": {"ann", "rita"},
     "/requests/{request}": {"ann"},
@@ -23,6 +24,7 @@ PAGES = {  # page -> who sees it; others are refused
     "/projects/served/check": {"ann"},
     "/projects/served/budgets": {"ann", "rita"},
     "/projects/each/budgets": {"ann"},
+    "/projects/served/tables": {"ann"},
     "/coverage": {"ann"},
     "/coverage?project=served": {"ann"},
     "/expiring": {"ann"},
