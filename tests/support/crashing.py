@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 SIGKILLED = -signal.SIGKILL
+LONGEST = 600  # seconds; the first child waits until its server has loaded, and compiled where nothing was, on a machine that may be busy
 ROOT = Path(__file__).resolve().parents[2]
 
 Work = Callable[..., None]
@@ -25,7 +26,7 @@ def killed_at(step: int, work: Work, *arguments: object) -> bool:
     """Do ``work(*arguments)`` in a child that is killed at its step ``step`` (from 1); False if it ended before."""
     child = _context().Process(target=_run, args=(step, work, arguments))
     child.start()
-    child.join(120)
+    child.join(LONGEST)
     if child.exitcode not in (0, SIGKILLED):
         raise AssertionError(f"the child ended with {child.exitcode}")
     return child.exitcode == SIGKILLED
