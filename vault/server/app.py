@@ -13,6 +13,7 @@ from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
+from starlette.routing import Match, Route
 
 from vault.access.spool import FOLDER, prepare
 from vault.errors import GenovaultError
@@ -32,7 +33,7 @@ from vault.server.panels import engine, genotypes
 from vault.server.panels.held_views import HeldViews
 from vault.server.panels.quick_route import QuickRoute
 from vault.server.panels.waiting import HeadWatch
-from vault.server.problems import HttpProblem, at_boundary, problem_of
+from vault.server.problems import MEDIA_TYPE, HttpProblem, at_boundary, problem_of
 from vault.server.researchers import asking, deliveries, notices, receipts
 from vault.server.researchers.extract_jobs import ExtractJobs
 from vault.server.researchers.spooled_files import Downloads
@@ -40,6 +41,9 @@ from vault.server.seal import Seal
 
 _TITLES = {404: "there is nothing here", 405: "this method is not for this address"}
 SWEEP_SECONDS = 60.0  # between two looks at what the spool still holds
+_ROOMS = (system, engine, genotypes, asking, receipts, deliveries, notices, htsget)
+_FOR_ALL = ("/v1/sys/", "/variants/service-info")  # addresses that take no token
+_BOUNDS = ("le", "ge", "lt", "gt", "max_length", "min_length", "expected")  # what we wrote, of the context of a fault in a body
 _FORMLESS = (401, 403, 404)  # answers that must not tell by their time what they do not tell by their words
 
 
@@ -53,7 +57,7 @@ class ProblemBody(BaseModel):
 
 
 _ANSWERS: dict[int | str, dict[str, Any]] = {
-    status: {"model": ProblemBody, "description": what, "content": {"application/problem+json": {}}}
+    status: {"description": what, "content": {MEDIA_TYPE: {"schema": ProblemBody.model_json_schema()}}}
     for status, what in (
         (400, "The question is none."),
         (401, "A valid access token is needed."),
@@ -110,10 +114,13 @@ def application(
     described = app.openapi
 
     def openapi() -> dict[str, Any]:
-        """The description without the framework's own answer to a malformed body, which is never given."""
+        """The description with who needs a token, and without the framework's own answer to a malformed body, which is never given."""
         document = described()
-        for operation in (one for path in document["paths"].values() for one in path.values()):
+        document["components"]["securitySchemes"] = {"token": {"type": "http", "scheme": "bearer"}}
+        for path, operation in ((path, one) for path, several in document["paths"].items() for one in several.values()):
             operation["responses"].pop("422", None)
+            if not path.startswith(_FOR_ALL):
+                operation["security"] = [{"token": []}]
         htsget_answers.describe(document)
         return document
 
@@ -123,8 +130,7 @@ def application(
     app.state.extracts, app.state.downloads = extracts, downloads
     app.state.watch, app.state.held = HeadWatch(seal), HeldViews()
     app.state.streaming = streaming
-    app.include_router(system.routes)
-    for room in (engine, genotypes, asking, receipts, deliveries, notices, htsget):
+    for room in _ROOMS:
         app.include_router(room.routes)
     console = routes.hang_in(app, seal, sessions)
     oidc_routes.hang_in(app, oidc)
@@ -147,11 +153,20 @@ async def _sweep(extracts: ExtractJobs) -> None:
 
 async def _tell(request: Request, error: Exception) -> Response:
     problem = _problem(error)
+    if problem.status == 405:
+        problem.headers["Allow"] = _methods(request)
     if problem.status in _FORMLESS:
         await at_boundary(request)
     if request.url.path.startswith(f"{frame.PREFIX}/"):
         return visits.problem_page(problem)
     return htsget_answers.response_at(request.scope["path"], problem)
+
+
+def _methods(request: Request) -> str:
+    """Methods of all routes of the address; the framework names those of the first alone."""
+    every = [*(route for room in _ROOMS for route in room.routes.routes), *request.app.router.routes]
+    here = [route for route in every if isinstance(route, Route) and route.matches(request.scope)[0] is not Match.NONE]
+    return ", ".join(sorted({method for route in here for method in route.methods or ()}))
 
 
 def _problem(error: Exception) -> HttpProblem:
@@ -163,7 +178,8 @@ def _problem(error: Exception) -> HttpProblem:
         # The place and the kind of the first fault; never the value, which the framework would repeat.
         first = error.errors()[0]
         place = ".".join(str(part) for part in first["loc"] if not isinstance(part, str) or part.isidentifier())[:100]
-        return HttpProblem(400, "body_malformed", f"{place or 'the body'}: {first['type']}")
+        bound = next((f" {kept}" for name, kept in first.get("ctx", {}).items() if name in _BOUNDS), "")
+        return HttpProblem(400, "body_malformed", f"{place or 'the body'}: {first['type']}{bound}")
     if isinstance(error, HTTPException):
         title = _TITLES.get(error.status_code, "this cannot be answered")
         return HttpProblem(error.status_code, "not_served", title, dict(error.headers or {}))

@@ -29,12 +29,14 @@ _UNHEALTHY = {501: "There is no vault.", 503: "Sealed, or a store does not answe
 _ATTEMPTS_APART = 1.0  # seconds between two attempts to unseal, whoever makes them
 
 
+@routes.head("/livez", include_in_schema=False)
 @routes.get("/livez", include_in_schema=False)
 async def livez() -> Response:
     """Answer while the process runs."""
     return Response(status_code=204)
 
 
+@routes.head("/readyz", include_in_schema=False)
 @routes.get("/readyz", include_in_schema=False)
 async def readyz(request: Request) -> Response:
     """Answer 204 where an access could be logged and answered, 503 where not, with the reason."""

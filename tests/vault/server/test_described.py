@@ -36,3 +36,38 @@ def test_every_answer_is_one_that_is_described(tmp_path):
                 assert answer.status_code != 500
 
             held()
+
+
+@pytest.mark.parametrize(
+    ("path", "methods"),
+    [
+        ("/livez", "GET, HEAD"),
+        ("/v1/requests", "GET, POST"),
+        ("/v1/releases/rel-1/files/a", "GET, HEAD"),
+        ("/v1/sys/unseal", "POST"),
+        ("/variants/served/cohort", "GET, POST"),
+        ("/console/login", "GET, HEAD, POST"),
+    ],
+)
+def test_a_method_that_is_not_for_an_address_is_told_all_that_are(server, path, methods):
+    answer = server.client.delete(path)
+    assert (answer.status_code, answer.headers["allow"]) == (405, methods)
+
+
+@pytest.mark.parametrize(("wait", "told"), [("31", "query.wait: less_than_equal 30"), ("-1", "query.wait: greater_than_equal 0")])
+def test_what_is_beyond_a_bound_is_told_the_bound(server, wait, told):
+    asked = {"dataset": "cohort", "since": "x", "wait": wait}
+    assert server.client.get("/v1/projects/served/panels/pgx/changes", params=asked).json()["title"] == told
+
+
+def test_the_description_says_where_a_token_is_needed_and_what_a_problem_is(server):
+    document = server.client.get("/v1/openapi.json").json()
+    assert document["components"]["securitySchemes"] == {"token": {"type": "http", "scheme": "bearer"}}
+    said = {path: one for path, several in document["paths"].items() for one in several.values()}
+    open_ones = {path for path, one in said.items() if "security" not in one}
+    assert open_ones == {"/v1/sys/health", "/v1/sys/seal-status", "/v1/sys/unseal", "/v1/sys/seal", "/variants/service-info"}
+    for path, one in said.items():
+        if path.startswith("/v1/"):
+            content = one["responses"]["403"]["content"]
+            assert list(content) == ["application/problem+json"], path
+            assert set(content["application/problem+json"]["schema"]["properties"]) == {"type", "title", "status", "code"}

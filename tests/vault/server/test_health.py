@@ -35,6 +35,7 @@ def test_a_whole_server_says_so_and_nothing_else(server):
     assert abs((datetime.now(UTC) - told).total_seconds()) < 600
     assert server.client.head("/v1/sys/health").status_code == 200
     assert server.client.get("/readyz").status_code == 204
+    assert [server.client.head(path).status_code for path in ("/livez", "/readyz")] == [204, 204]
 
 
 def test_a_sealed_one_and_one_whose_vault_is_gone(tmp_path):
