@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 import hmac
+import json
+from collections.abc import Sequence
 from urllib.parse import quote
 
 from policies.disclosure import nats
@@ -12,7 +15,8 @@ from policies.token_scopes import TokenScope
 from vault import gate
 from vault.access import askable
 from vault.access.disclosure import budget_book, raises, table_approvals
-from vault.access.disclosure.raises import Raised
+from vault.access.disclosure.budget_book import DatasetBudgets
+from vault.access.disclosure.raises import ProposedRaise, Raised
 from vault.access.disclosure.table_approvals import TableTerms
 from vault.access.projects import Project
 from vault.audit.actions import Action
@@ -44,23 +48,28 @@ def budgets(visit: Visit) -> Answer:
         for budget in one.budgets
     ]
     steward = visit.session.role is Role.STEWARD
-    waiting = [one for one in raises.waiting(visit.vault) if one.project == code] if steward else []
+    proposed = _proposed(visit, code) if steward else []
     shown = {
         "code": code,
         "rows": rows,
         "steward": steward,
         "scopes": [one.value for one in BudgetScope],
         "datasets": [one.dataset for one in found],
-        "waiting": [(one, nats.text(one.nats), cells.moment(one.proposed), one.content.hex()) for one in waiting],
+        "waiting": [(one, nats.text(one.nats), cells.moment(one.proposed), one.content.hex()) for one in proposed],
         "own": visit.vault.principal,
+        "seen": _digest(found, proposed) if steward else "",
         "address": _address(code),
     }
     return ConsolePage("budgets.html", f"Budgets of {code}", shown)
 
 
 def give(visit: Visit) -> Answer:
-    """Raise a budget, or propose to. Raises as ``raises.raise_budget``; InputError ``scope_unknown``."""
+    """Raise a budget above what was shown, or propose to. Raises as ``raises.raise_budget``; InputError ``scope_unknown``, ``shown_outdated``."""
     code, form = visit.place["code"], visit.form
+    with visit.vault.trail.attempting(Action.BUDGET_RAISE, project=code):
+        now = _digest(budget_book.show(visit.vault, code), _proposed(visit, code))
+        if not hmac.compare_digest(now.encode(), form.get("seen", "").encode()):  # a form that is sent twice raises once
+            raise InputError("shown_outdated", "the budgets were raised since they were shown", hint="look at the budgets again")
     scope = next((one for one in BudgetScope if one == form.get("scope")), None)
     if scope is None:
         raise InputError("scope_unknown", "a budget is of the project, its organisation or the world")
@@ -79,8 +88,7 @@ def agree(visit: Visit) -> Answer:
     """Give, as another steward, the raise that was shown. Raises InputError ``not_proposed``; as ``raises.raise_budget``."""
     code, content = visit.place["code"], visit.form.get("content", "").encode()
     with visit.vault.trail.attempting(Action.BUDGET_RAISE, project=code):
-        found = [one for one in raises.waiting(visit.vault) if one.project == code]
-        wanted = next((one for one in found if hmac.compare_digest(one.content.hex().encode(), content)), None)
+        wanted = next((one for one in _proposed(visit, code) if hmac.compare_digest(one.content.hex().encode(), content)), None)
         if wanted is None:
             raise InputError("not_proposed", "this raise does not wait any more", hint="look at the budgets again")
     amount, reason = nats.text(wanted.nats), visit.form.get("reason", "")
@@ -154,6 +162,17 @@ def _numbers(risk: TableRisk) -> list[Fact]:
 
 def _by(approved: str, proposed: str | None) -> str:
     return f"{approved}, proposed by {proposed}" if proposed else approved
+
+
+def _proposed(visit: Visit, code: str) -> list[ProposedRaise]:
+    """Raises that wait, as a project's steward gives them."""
+    return [one for one in raises.waiting(visit.vault) if one.project == code]
+
+
+def _digest(found: Sequence[DatasetBudgets], proposed: Sequence[ProposedRaise]) -> str:
+    """Digest of the budgets as they are raised, and of what is proposed: the same until another raise is given or proposed."""
+    caps = [[one.dataset, budget.scope.value, budget.cap] for one in found for budget in one.budgets]
+    return hashlib.sha256(json.dumps([caps, sorted(one.content.hex() for one in proposed)]).encode()).hexdigest()
 
 
 def _raised(code: str, done: Raised) -> Redirection:

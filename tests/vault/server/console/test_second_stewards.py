@@ -285,6 +285,19 @@ def test_a_raise_is_given_by_two(desk, bob):
         assert raises.waiting(s) == [one for one in raises.waiting(s) if one.project != "ruled"]
 
 
+def test_a_form_that_raises_is_good_once(desk, bob):
+    page = "/projects/other/budgets"
+    filled = WHY | {"nats": "0.5", "scope": "project"}
+    with pages.visitor(desk, "ann") as ann:
+        sent = form(desk, ann, page, "Raise it", {})
+        assert ann.send(sent, filled).headers["location"].endswith("said=proposed")
+        assert bob.send(form(desk, bob, page, "Raise it by 0.5 nats", {}), WHY).headers["location"].endswith("said=raised")
+        assert refused(ann.send(sent, filled)), "what it was shown above is another budget now"
+        assert refused(ann.send(sent, filled | {"seen": ""}))
+    with opened(desk.folder) as s:
+        assert not [one for one in raises.waiting(s) if one.project == "other"]
+
+
 def test_a_correction_is_taken_back_by_who_proposed_it(desk, bob):
     with opened(desk.folder) as s:
         recording.withdraw(s, "S05")
