@@ -15,6 +15,7 @@ from starlette.responses import JSONResponse, PlainTextResponse, Response
 from vault.crypto.keystore import Factor, KeyFileFactor, PassphraseFactor
 from vault.crypto.primitives import KEY_BYTES
 from vault.crypto.secret import Secret
+from vault.errors import UnavailableError
 from vault.ids import utc_now
 from vault.server.admission import SOURCE
 from vault.server.bodies import AuditHealth, HealthBody, SealStatus, Unsealing
@@ -83,7 +84,12 @@ async def unseal(request: Request, asked: Unsealing) -> Response:
     seal: Seal = request.app.state.seal
     factor = _factor(asked)
     async with _attempt(request):
-        await asyncio.to_thread(seal.unseal, factor)
+        try:
+            await asyncio.to_thread(seal.unseal, factor)
+        except UnavailableError as error:
+            if error.code == "cannot_unlock":  # nothing is away: the operator is to look at what was typed
+                raise _cannot_unlock() from None
+            raise
     return Response(status_code=204)
 
 
@@ -95,9 +101,13 @@ async def seal_now(request: Request, asked: Unsealing) -> Response:
     factor = _factor(asked)
     async with _attempt(request):
         if not await asyncio.to_thread(seal.opens, factor):
-            raise HttpProblem(403, "cannot_unlock", "this does not open the service's slot")
+            raise _cannot_unlock()
         await asyncio.to_thread(seal.seal)
     return Response(status_code=204)
+
+
+def _cannot_unlock() -> HttpProblem:
+    return HttpProblem(403, "cannot_unlock", "this does not open the service's slot")
 
 
 @asynccontextmanager
