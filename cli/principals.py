@@ -9,12 +9,14 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from cli.context import context_of
+from cli.inputs import read_file
 from cli.lazy import group
 from cli.prompts import NEW_PASSPHRASE_VARIABLE, ask_passphrase
 from policies.token_scopes import TokenScope
 from vault.errors import UsageError
 
 if TYPE_CHECKING:
+    from vault.access.access_tokens import AccessToken
     from vault.session.unlocked_vault import Opener, UnlockedVault
 
 app = group("Who acts, and in which role.")
@@ -111,22 +113,33 @@ def token(
         typer.Option(help="What it is good for; several may be given.", show_default=False),
     ],
     expires: Annotated[int, typer.Option(metavar="DAYS", min=1, max=90, help="Days that it is good for.")] = 90,
+    client_cert: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Good only beside this client certificate, PEM (serve --client-ca).")
+    ] = None,
+    from_: Annotated[
+        list[str] | None, typer.Option("--from", metavar="CIDR", help="Good only from this network; repeatable.")
+    ] = None,
 ) -> None:
     """Make an access token for an engine or researcher, who shows it to the server. It is printed once, and kept nowhere.
 
     read: own projects, panels and requests; engine: genotypes of panels, counts, matching; stream: htsget; request: to ask for
-    records; extract, download: to have them made, and fetch them.
+    records; extract, download: to have them made, and fetch them. A token that is bound is refused from elsewhere, with an entry.
 
-    JSON: {"token", "accessor", "principal", "project", "scopes": [...], "created", "expires", "state", "issued_by"}.
+    JSON: {"token", "accessor", "principal", "project", "scopes": [...], "created", "expires", "state", "issued_by", "bound": bool,
+    "certificate": its SHA-256 or "", "networks": [...]}.
     """
     context = context_of(ctx)
     from datetime import timedelta
 
-    from vault.access import access_tokens
+    from vault.access import access_tokens, token_bindings
 
+    shown = None if client_cert is None else read_file(client_cert, limit=token_bindings.MAX_CERTIFICATE_BYTES)
+    binding = token_bindings.TokenBinding(
+        "" if shown is None else token_bindings.fingerprint(shown), tuple(token_bindings.networks(from_ or ()))
+    )
     with context.open() as vault:
         until = vault.clock() + timedelta(days=expires)
-        text, made = access_tokens.issue(vault, name, project=project, scopes=scope, expires=until)
+        text, made = access_tokens.issue(vault, name, project=project, scopes=scope, expires=until, binding=binding)
     said = text.reveal().decode()
     context.output.document({"token": said, **asdict(made)})
     context.output.line(said)
@@ -137,8 +150,10 @@ def token(
 def tokens(ctx: typer.Context) -> None:
     """Every access token, without its secret.
 
+    To what a token is bound is sealed: auditors see that it is.
+
     JSON: {"tokens": [{"accessor", "principal", "project", "scopes": [...], "created", "expires", "state": "active"|"expired"|"revoked",
-    "issued_by"}]}.
+    "issued_by", "bound": bool, "certificate", "networks": [...]}]}.
     """
     context = context_of(ctx)
     from vault.access import access_tokens
@@ -146,8 +161,11 @@ def tokens(ctx: typer.Context) -> None:
     with context.open() as vault:
         found = access_tokens.list_all(vault)
     context.output.document({"tokens": [asdict(one) for one in found]})
-    rows = [(one.accessor, one.principal, one.project, " ".join(one.scopes), one.expires[:10], one.state) for one in found]
-    context.output.table(("accessor", "principal", "project", "scopes", "until", "state"), rows)
+    rows = [
+        (one.accessor, one.principal, one.project, " ".join(one.scopes), one.expires[:10], one.state, _bound_to(one))
+        for one in found
+    ]
+    context.output.table(("accessor", "principal", "project", "scopes", "until", "state", "bound to"), rows)
 
 
 @app.command()
@@ -157,7 +175,7 @@ def revoke(
 ) -> None:
     """End an access token at once: the next request that shows it is refused.
 
-    JSON: {"accessor", "principal", "project", "scopes": [...], "created", "expires", "state", "issued_by"}.
+    JSON: as of tokens.
     """
     context = context_of(ctx)
     from vault.access import access_tokens
@@ -166,6 +184,12 @@ def revoke(
         ended = access_tokens.revoke(vault, accessor)
     context.output.document(asdict(ended))
     context.output.line(f"token {ended.accessor} of {ended.principal} is revoked")
+
+
+def _bound_to(token: AccessToken) -> str:
+    """Binding of a token in few words: the first digits of the certificate's SHA-256, and networks."""
+    said = [f"certificate {token.certificate[:16]}"] if token.certificate else []
+    return ", ".join([*said, *token.networks]) or ("sealed" if token.bound else "")
 
 
 Issuer = Annotated[str, typer.Option(metavar="URL", help="The provider, as its tokens name it (iss).", show_default=False)]

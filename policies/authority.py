@@ -36,6 +36,7 @@ _TABLE: dict[frozenset[str], tuple[str, ...]] = {
         "keystore.reconcile",
         "doctor.run",
         "stream.probe",
+        "principal.token.shown",
         "dataset.list",
         "release.verify",
         "audit.verify",

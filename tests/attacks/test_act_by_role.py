@@ -372,7 +372,7 @@ WITHIN = {
 }  # acts of opening, making and restoring a vault, or the ends of others
 UNBUILT = {"subject.update", "backup.restore", "job.start"}
 SERVED = {"release.download"}  # of a service, for people without keys: tests/vault/server/test_deliveries.py
-BY_TICKET = {"stream.header", "stream.probe"}  # of a service, for who shows a ticket or nothing
+BY_TICKET = {"stream.header", "stream.probe", "principal.token.shown"}  # of a service, for who shows a ticket or nothing
 
 
 def test_every_act_has_a_function_or_says_why_not():

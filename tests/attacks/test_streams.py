@@ -12,7 +12,7 @@ import pytest
 from policies.token_scopes import TokenScope
 from tests.support import served, vaults
 from tests.support.vaults import opened, verified
-from vault.access import access_tokens
+from vault.access import access_tokens, token_texts
 from vault.operations.erasure import process as erasure
 from vault.server.htsget.questions import MOST_REGIONS
 
@@ -86,13 +86,13 @@ def test_secrets_are_in_no_file_of_the_vault_and_in_nothing_that_is_printed(serv
     stored = b"".join(path.read_bytes() for path in server.folder.rglob("*") if path.is_file())
     for secret in (shown, shown.split("_")[2], server.token.split("_", 2)[2]):
         assert secret.encode() not in stored
-    assert access_tokens.parse(shown, "gvs")[1] not in stored
+    assert token_texts.parse(shown, "gvs")[1] not in stored
 
 
 def test_strangers_fill_no_log(server):
     before = len(leaves(server))
     for number in range(20):
-        text = access_tokens.spelled(f"{number:010}", bytes(32), "gvs")
+        text = token_texts.spelled(f"{number:010}", bytes(32), "gvs")
         assert body(server, {"Authorization": f"Bearer {text}"}).status_code == 404
         server.client.get(f"{COHORT}.csi", headers={"Authorization": "x"})
         server.client.get(REGION, headers={"Authorization": "Bearer x"})

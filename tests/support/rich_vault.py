@@ -32,6 +32,7 @@ from vault.access import (
 )
 from vault.access.disclosure import raises
 from vault.access.stream_tickets import StreamAsked
+from vault.access.token_bindings import TokenBinding
 from vault.consent import recording
 from vault.crypto.crypt4gh_keys import fingerprint, public_key_armour
 from vault.crypto.keystore import PassphraseFactor, Role
@@ -70,7 +71,9 @@ def rich(folder: Path) -> Rich:
             principals.add(s, who, Role.RESEARCHER, None)
         vaults.approve(s, "served", "cohort", people=["rita", "rob"])
         for who in ("rita", "rob"):
-            access_tokens.issue(s, who, project="served", scopes=[TokenScope.READ], expires=s.clock() + timedelta(days=9))
+            binding = TokenBinding(networks=("10.1.0.0/16" if who == "rita" else "10.2.0.0/16",))
+            until = s.clock() + timedelta(days=9)
+            access_tokens.issue(s, who, project="served", scopes=[TokenScope.READ], expires=until, binding=binding)
             outside_identities.name(s, who, "https://id.example.org", who)
         with s.books.write() as tx:
             for accessor in ("one", "two"):

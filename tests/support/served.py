@@ -20,6 +20,7 @@ from policies.token_scopes import TokenScope
 from tests.support import vaults
 from tests.support.vaults import opened
 from vault.access import access_tokens
+from vault.access.token_bindings import TokenBinding
 from vault.crypto.keystore import Role
 from vault.session import principals
 from vault.session.unlocked_vault import UnlockedVault
@@ -58,10 +59,16 @@ def staff(vault: Path) -> None:
         vaults.approve(s, "served", "cohort", people=["rita", "rob"])
 
 
-def issue(s: UnlockedVault, who: str = "rita", *scopes: TokenScope, project: str = "served") -> str:
+def issue(
+    s: UnlockedVault,
+    who: str = "rita",
+    *scopes: TokenScope,
+    project: str = "served",
+    binding: TokenBinding = TokenBinding(),  # noqa: B008 - frozen
+) -> str:
     """A token of one project."""
-    chosen = scopes or (TokenScope.READ, TokenScope.ENGINE)
-    text, _ = access_tokens.issue(s, who, project=project, scopes=chosen, expires=s.clock() + timedelta(days=1))
+    chosen, until = scopes or (TokenScope.READ, TokenScope.ENGINE), s.clock() + timedelta(days=1)
+    text, _ = access_tokens.issue(s, who, project=project, scopes=chosen, expires=until, binding=binding)
     return text.reveal().decode()
 
 

@@ -1,26 +1,23 @@
 """Access tokens: what a principal without an unlock slot shows to a server (docs/design/access.md §12).
 
-    gvt_ACCESSOR_SECRET_CHECK        accessor: 10 of base62; secret: 32 random bytes, base64url; check: CRC-32 of what precedes it, 6 of base62
-
 The accessor names a token in lists and in the log. Of the secret a MAC is kept, which nobody can turn back: 256 random bits need neither salt
-nor a slow hash. The check lets scanners of source code find a token that was committed by mistake, and answers slips of the pen without a look-up.
+nor a slow hash.
 """
 
 from __future__ import annotations
 
-import base64
 import hmac
-import re
-import zlib
 from collections import OrderedDict
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from sqlalchemy import select
 
 from policies.token_scopes import TokenScope
-from vault.access import projects
+from vault.access import projects, token_bindings, token_texts
+from vault.access.token_bindings import NOWHERE, ShownFrom, TokenBinding
 from vault.audit.actions import Action, Outcome
 from vault.audit.entry import ObjectRef
 from vault.audit.log_head import LogHead
@@ -29,10 +26,11 @@ from vault.crypto.keystore import Role
 from vault.crypto.primitives import hmac_sha256, sha256
 from vault.crypto.secret import Secret
 from vault.errors import InputError, RefusedError, UnavailableError
-from vault.ids import RandomBytes
 from vault.session import principals
 from vault.session.caches import Cache
 from vault.session.on_behalf import OnBehalf
+from vault.session.row_faults import row_faults
+from vault.session.sealed_records import SealedRecord
 from vault.session.unlocked_vault import UnlockedVault
 from vault.storage.book_tables import PrincipalRow
 from vault.storage.database import Transaction
@@ -41,18 +39,17 @@ from vault.storage.timestamps import from_micros, rfc3339, to_micros
 
 LONGEST = timedelta(days=90)
 AUTHN = "token"
+SEALED = SealedRecord("access_token")
 SERVED_ROLES = (Role.ENGINE, Role.RESEARCHER)
 """Roles of the people who may have a token; others unlock a slot of their own."""
-
-_DIGITS = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
-_ACCESSOR, _CHECK = 10, 6
-_TOKEN = "gvt"  # noqa: S105 - how tokens begin
-_FORM = re.compile(r"(gv[a-z])_([0-9A-Za-z]{10})_([0-9A-Za-z_-]{43})_([0-9A-Za-z]{6})")
 
 
 @dataclass(frozen=True)
 class AccessToken:
-    """Token as lists show it; ``state``: active, expired or revoked."""
+    """Token as lists show it; ``state``: active, expired or revoked.
+
+    ``bound``: whether it is bound; to what, whoever opens the books branch is told: ``certificate`` (SHA-256, hex, "" for none) and ``networks``.
+    """
 
     accessor: str
     principal: str
@@ -62,18 +59,23 @@ class AccessToken:
     expires: str
     state: str
     issued_by: str
+    bound: bool
+    certificate: str
+    networks: tuple[str, ...]
 
 
 @dataclass(frozen=True)
 class Authenticated:
-    """Bearer of a token that holds: for whom the service acts, of which project, and within which scopes."""
+    """Bearer of a token that holds: for whom the service acts, of which project, within which scopes, and what the token is bound to."""
 
     person: OnBehalf
     accessor: str
     project: str
     scopes: frozenset[TokenScope]
+    binding: TokenBinding
 
 
+ELSEWHERE = "token_elsewhere"
 STATE_CHANGED = "state_changed"
 
 
@@ -104,7 +106,13 @@ _KNOWN: Cache[OrderedDict[bytes, _HeldOn]] = Cache(OrderedDict)  # by SHA-256 of
 
 
 def issue(
-    vault: UnlockedVault, principal: str, *, project: str, scopes: Iterable[TokenScope], expires: datetime
+    vault: UnlockedVault,
+    principal: str,
+    *,
+    project: str,
+    scopes: Iterable[TokenScope],
+    expires: datetime,
+    binding: TokenBinding = TokenBinding(),  # noqa: B008 - frozen
 ) -> tuple[Secret, AccessToken]:
     """Make a token for a principal; the text is shown once, and kept nowhere.
 
@@ -130,7 +138,7 @@ def issue(
             raise InputError("expiry_past", "the token would have expired already", hint="--expires, a later day")
         if expires - now > LONGEST:
             raise InputError("expiry_too_late", f"a token is good for at most {LONGEST.days} days", hint="issue a new one then")
-        accessor, secret = new_accessor(vault.random), vault.random(32)
+        accessor, secret = token_texts.new_accessor(vault.random), vault.random(32)
         row = AccessTokenRow(
             accessor=accessor,
             principal=principal,
@@ -142,15 +150,17 @@ def issue(
             revoked=None,
             issued_by=vault.principal,
         )
+        if binding:
+            row.sealed = SEALED.seal(vault.records, accessor, binding.content(), standing=_standing(row))
         with vault.books.write() as tx:
             tx.add(row)
             tx.flush()
-            detail = {"accessor": accessor, "scopes": list(chosen), "expires": rfc3339(expires)}
+            detail = {"accessor": accessor, "scopes": list(chosen), "expires": rfc3339(expires), "binding": binding.content()}
             vault.trail.append(
                 tx, Action.PRINCIPAL_TOKEN, Outcome.DONE, project=project, obj=ObjectRef("principal", principal), detail=detail
             )
-            made = _shown(row, now)
-    return Secret(spelled(accessor, secret).encode()), made
+            made = _shown(vault, row)
+    return Secret(token_texts.spelled(accessor, secret).encode()), made
 
 
 def revoke(vault: UnlockedVault, accessor: str) -> AccessToken:
@@ -170,7 +180,7 @@ def revoke(vault: UnlockedVault, accessor: str) -> AccessToken:
         about = ObjectRef("principal", row.principal)
         detail = {"accessor": accessor}
         vault.trail.append(tx, Action.PRINCIPAL_REVOKE_TOKEN, Outcome.DONE, project=row.project, obj=about, detail=detail)
-        return _shown(row, vault.clock())
+        return _shown(vault, row)
 
 
 def list_all(vault: UnlockedVault) -> list[AccessToken]:
@@ -178,18 +188,44 @@ def list_all(vault: UnlockedVault) -> list[AccessToken]:
     with vault.trail.attempting(Action.PRINCIPAL_LIST):
         with vault.books.read() as tx:
             rows = tx.scalars(select(AccessTokenRow)).all()
-            found = [_shown(row, vault.clock()) for row in sorted(rows, key=lambda row: (-row.created, row.accessor))]
+            found = [_shown(vault, row) for row in sorted(rows, key=lambda row: (-row.created, row.accessor))]
         vault.trail.record(Action.PRINCIPAL_LIST, Outcome.DONE, counts={"tokens": len(found)})
     return found
 
 
-def authenticate(vault: UnlockedVault, text: str) -> Authenticated:
+def authenticate(vault: UnlockedVault, text: str, shown_from: ShownFrom = NOWHERE) -> Authenticated:
     """The bearer of a token, held against the books of now: looked up anew where anything that decides has changed since.
 
     Raises:
-        RefusedError: ``token_refused``: malformed, unknown, wrong, expired, revoked, or of a disabled principal; which of them, nobody is told.
+        RefusedError: ``token_refused``: malformed, unknown, wrong, expired, revoked, of a disabled principal, or bound to another place, of which the log is told;
+            which of them, nobody is told.
     """
-    read = parse(text)
+    who = _authenticated(vault, text)
+    require_place(vault, who, shown_from)
+    return who
+
+
+def require_place(vault: UnlockedVault, who: Authenticated, shown_from: ShownFrom) -> None:
+    """Refuse a token that is shown from where it is not bound to, with an entry of the service's: somebody else may have it.
+
+    Raises:
+        RefusedError: ``token_refused``.
+    """
+    if not who.binding.admits(shown_from):
+        vault.trail.record(
+            Action.PRINCIPAL_SHOW_TOKEN,
+            Outcome.REFUSED,
+            project=who.project,
+            obj=ObjectRef("principal", who.person.principal),
+            reasons={ELSEWHERE: 1},
+            detail={"accessor": who.accessor, "certificate": shown_from.certificate, "address": str(shown_from.address or "")},
+        )
+        raise refused()
+
+
+def _authenticated(vault: UnlockedVault, text: str) -> Authenticated:
+    """The bearer of a token, from wherever it is shown. Raises as ``authenticate``."""
+    read = token_texts.parse(text)
     if read is None:
         raise refused()
     state, shown, kept = vault.books.state(), sha256(text.encode()), vault.caches.get(_KNOWN)
@@ -204,10 +240,12 @@ def authenticate(vault: UnlockedVault, text: str) -> Authenticated:
     return who
 
 
-def remembered(vault: UnlockedVault, text: str) -> tuple[Authenticated, StateGuard] | None:
-    """The bearer of a token as last looked up, for an entry that rests on the guard; None where it has to be looked up."""
+def remembered(vault: UnlockedVault, text: str, shown_from: ShownFrom = NOWHERE) -> tuple[Authenticated, StateGuard] | None:
+    """The bearer of a token as last looked up, for an entry that rests on the guard; None where it has to be looked up, or is shown from elsewhere."""
     found = vault.caches.get(_KNOWN).get(sha256(text.encode()))
-    return None if found is None or vault.clock() >= found.until else (found.who, found.guard)
+    if found is None or vault.clock() >= found.until or not found.who.binding.admits(shown_from):
+        return None
+    return found.who, found.guard
 
 
 def _looked_up(vault: UnlockedVault, accessor: str, secret: bytes) -> tuple[datetime, Authenticated]:
@@ -224,6 +262,8 @@ def _looked_up(vault: UnlockedVault, accessor: str, secret: bytes) -> tuple[date
 def holder(vault: UnlockedVault, tx: Transaction, accessor: str) -> Authenticated:
     """The bearer of the token with this accessor, as the transaction has it: of what was given out to whoever showed the token before.
 
+    Whoever comes with it now is held against its binding by ``require_place``.
+
     Raises:
         RefusedError: ``token_refused``: it does not hold any more.
     """
@@ -238,44 +278,12 @@ def _bearer(vault: UnlockedVault, tx: Transaction, row: AccessTokenRow | None) -
     if role not in SERVED_ROLES:
         raise refused()
     scopes = frozenset(TokenScope(name) for name in row.scopes.split(" "))
-    return Authenticated(OnBehalf(row.principal, role, AUTHN), row.accessor, row.project, scopes)
-
-
-def parse(text: str, kind: str = _TOKEN) -> tuple[str, bytes] | None:
-    """(accessor, secret of 32 bytes) of a token's text, or of another bearer's ``kind``; None for what is none, or was misspelt."""
-    found = _FORM.fullmatch(text)
-    if found is None or found[1] != kind or _check(text[: -_CHECK - 1]) != found[4]:
-        return None
-    return found[2], base64.urlsafe_b64decode(found[3] + "=")
+    return Authenticated(OnBehalf(row.principal, role, AUTHN), row.accessor, row.project, scopes, _binding(vault, row))
 
 
 def refused() -> RefusedError:
     """Whatever is wrong with a token."""
     return RefusedError("token_refused", "this token is not accepted", hint="ask a steward for a new one")
-
-
-def spelled(accessor: str, secret: bytes, kind: str = _TOKEN) -> str:
-    """Text of a token, or of another bearer's ``kind``, that ``parse`` reads."""
-    body = f"{kind}_{accessor}_{base64.urlsafe_b64encode(secret).decode().rstrip('=')}"
-    return f"{body}_{_check(body)}"
-
-
-def _check(body: str) -> str:
-    return _base62(zlib.crc32(body.encode()), _CHECK)
-
-
-def new_accessor(random: RandomBytes) -> str:
-    """A name for a new token: 10 of base62."""
-    return _base62(int.from_bytes(random(16), "big"), _ACCESSOR)
-
-
-def _base62(number: int, digits: int) -> str:
-    """The last digits of a number, in base 62."""
-    found = ""
-    for _ in range(digits):
-        number, rest = divmod(number, len(_DIGITS))
-        found = _DIGITS[rest] + found
-    return found
 
 
 def _mac(vault: UnlockedVault, accessor: str, secret: bytes) -> bytes:
@@ -288,7 +296,31 @@ def _state(row: AccessTokenRow, now: datetime) -> str:
     return "active" if to_micros(now) < row.expires else "expired"
 
 
-def _shown(row: AccessTokenRow, now: datetime) -> AccessToken:
+def faults(vault: UnlockedVault) -> list[str]:
+    """Tokens whose bindings are not as they were given, a line each."""
+    return row_faults(
+        vault,
+        AccessTokenRow,
+        lambda _, row: _binding(vault, row),
+        lambda row, _: f"access token {row.accessor} is not as it was issued",
+    )
+
+
+def _binding(vault: UnlockedVault, row: AccessTokenRow) -> TokenBinding:
+    """Binding of a token's row. Raises IntegrityError ``access_token_altered``, ``seal_broken``; UnavailableError ``branch_closed``."""
+    if row.sealed is None:
+        return TokenBinding()
+    return token_bindings.binding_of(SEALED.open(vault.records, row.accessor, row.sealed, standing=_standing(row)))
+
+
+def _standing(row: AccessTokenRow) -> list[str | int]:
+    return [row.principal, row.project, row.scopes, row.mac.hex(), row.created, row.expires, row.issued_by]
+
+
+def _shown(vault: UnlockedVault, row: AccessTokenRow) -> AccessToken:
+    binding = TokenBinding()
+    with suppress(UnavailableError):  # ``branch_closed``: an auditor sees that it is bound, and not to what
+        binding = _binding(vault, row)
     return AccessToken(
         accessor=row.accessor,
         principal=row.principal,
@@ -296,6 +328,9 @@ def _shown(row: AccessTokenRow, now: datetime) -> AccessToken:
         scopes=tuple(TokenScope(name) for name in row.scopes.split(" ")),
         created=rfc3339(from_micros(row.created)),
         expires=rfc3339(from_micros(row.expires)),
-        state=_state(row, now),
+        state=_state(row, vault.clock()),
         issued_by=row.issued_by,
+        bound=row.sealed is not None,
+        certificate=binding.certificate,
+        networks=binding.networks,
     )

@@ -16,7 +16,7 @@ from sqlalchemy import delete, func, select
 
 from policies.purposes import ApprovalMode, ProjectDeclaration, PseudonymScope
 from policies.token_scopes import TokenScope
-from vault.access import access_tokens
+from vault.access import access_tokens, token_texts
 from vault.access.access_tokens import Authenticated
 from vault.crypto.context import encode_context
 from vault.crypto.primitives import hmac_sha256
@@ -84,7 +84,7 @@ def give(vault: UnlockedVault, tx: Transaction, accessor: str, asked: StreamAske
     Raises:
         RefusedError: ``tickets_full``: the token has ``MOST`` that are not over.
     """
-    name, secret = access_tokens.new_accessor(vault.random), vault.random(32)
+    name, secret = token_texts.new_accessor(vault.random), vault.random(32)
     now = vault.clock()
     tx.execute(delete(StreamTicketRow).where(StreamTicketRow.expires < to_micros(now - KEPT)))
     out = select(func.count()).where(StreamTicketRow.accessor == accessor, StreamTicketRow.expires > to_micros(now))
@@ -98,12 +98,12 @@ def give(vault: UnlockedVault, tx: Transaction, accessor: str, asked: StreamAske
     row.sealed = SEALED.seal(vault.records, name, {"asked": asdict(asked), "epoch": epoch}, standing=_standing(row))
     tx.add(row)
     tx.flush()
-    return Secret(access_tokens.spelled(name, secret, _KIND).encode()), _opened(vault, row)
+    return Secret(token_texts.spelled(name, secret, _KIND).encode()), _opened(vault, row)
 
 
 def is_ticket(text: str) -> bool:
     """True for what has the form of a ticket's text; nothing is looked up."""
-    return access_tokens.parse(text, _KIND) is not None
+    return token_texts.parse(text, _KIND) is not None
 
 
 def find(vault: UnlockedVault, text: str) -> StreamTicket:
@@ -112,7 +112,7 @@ def find(vault: UnlockedVault, text: str) -> StreamTicket:
     Raises:
         RefusedError: ``ticket_refused``: malformed, wrong, or not known (any more). IntegrityError: ``stream_ticket_altered``, ``seal_broken``.
     """
-    read = access_tokens.parse(text, _KIND)
+    read = token_texts.parse(text, _KIND)
     if read is None:
         raise _refused()
     name, secret = read

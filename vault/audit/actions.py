@@ -140,6 +140,7 @@ class Action(StrEnum):
     PRINCIPAL_DISABLE = "principal.disable"
     PRINCIPAL_LIST = "principal.list"
     PRINCIPAL_TOKEN = "principal.token"  # noqa: S105 - an act, not a secret
+    PRINCIPAL_SHOW_TOKEN = "principal.token.shown"  # noqa: S105 - as above: from where it is not good; what is in order is told by what it was shown for
     PRINCIPAL_REVOKE_TOKEN = "principal.token.revoke"  # noqa: S105 - as above
     PRINCIPAL_NAME_IDENTITY = "principal.identity"  # with an OpenID provider, by which they log in
     PRINCIPAL_FORGET_IDENTITY = "principal.identity.forget"

@@ -13,10 +13,11 @@ from threading import Lock
 from typing import TYPE_CHECKING, Any
 
 from policies.disclosure.view_rules import ViewRules
-from vault.access import asked_regions, projects, release_names, releases, stream_tickets
+from vault.access import access_tokens, asked_regions, projects, release_names, releases, stream_tickets
 from vault.access.releases import STREAM
 from vault.access.scope import AccessScope
 from vault.access.stream_tickets import StreamAsked, StreamTicket
+from vault.access.token_bindings import NOWHERE, ShownFrom
 from vault.access.told import told
 from vault.audit.actions import Action, Outcome
 from vault.consent import ledger, release_decisions
@@ -86,8 +87,9 @@ def stream_ticket(vault: UnlockedVault, asked: StreamAsked, *, accessor: str) ->
     return told(vault, given)
 
 
-def stream_header(vault: UnlockedVault, text: str) -> bytes:
-    """The header of a ticket's stream, whole members: the same for every ticket of one epoch. ``vault``: the service's own.
+def stream_header(vault: UnlockedVault, text: str, shown_from: ShownFrom = NOWHERE) -> bytes:
+    """The header of a ticket's stream, whole members: the same for every ticket of one epoch. ``vault``: the service's own; ``shown_from``: where the
+    ticket is shown, which what its token is bound to has to admit.
 
     Raises:
         RefusedError: the ticket does not hold, or what it was given for has changed. IntegrityError, UnavailableError: as ``view``.
@@ -97,7 +99,7 @@ def stream_header(vault: UnlockedVault, text: str) -> bytes:
         from vault.extracts import streams  # noqa: PLC0415 - kernels load when genotypes are opened, not with every command
 
         given = stream_tickets.find(vault, text)
-        own = _acting(vault, given)
+        own = _acting(vault, given, shown_from)
         with own.trail.attempting(Action.STREAM_HEADER):
             question = _question(own, given.asked)
             scope = question.scope
@@ -111,25 +113,27 @@ def stream_header(vault: UnlockedVault, text: str) -> bytes:
     return told(vault, made)
 
 
-def stream_body(vault: UnlockedVault, text: str) -> BlockStream:
+def stream_body(vault: UnlockedVault, text: str, shown_from: ShownFrom = NOWHERE) -> BlockStream:
     """The records of a ticket's stream, begun: what refuses it has refused it. ``vault``: the service's own. Raises as ``stream_header``."""
 
     def begun() -> BlockStream:
         given = stream_tickets.find(vault, text)
-        runs = _runs(_acting(vault, given), given)
+        runs = _runs(_acting(vault, given, shown_from), given)
         return BlockStream(next(runs), runs)
 
     return told(vault, begun)
 
 
-def _acting(vault: UnlockedVault, given: StreamTicket) -> UnlockedVault:
+def _acting(vault: UnlockedVault, given: StreamTicket, shown_from: ShownFrom) -> UnlockedVault:
     """The vault for whom a ticket was given to. A token that does not hold any more leaves an entry of the service's."""
     try:
         with vault.books.read() as tx:
-            return vault.acting(stream_tickets.holder(vault, tx, given).person)
+            who = stream_tickets.holder(vault, tx, given)
     except RefusedError as error:
         vault.trail.record(Action.VIEW_INTENT, Outcome.REFUSED, reasons={error.code: 1}, flags=(STREAM,))
         raise
+    access_tokens.require_place(vault, who, shown_from)
+    return vault.acting(who.person)
 
 
 def _question(vault: UnlockedVault, asked: StreamAsked) -> AskedScope:

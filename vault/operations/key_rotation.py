@@ -262,7 +262,11 @@ def _worn(use: EpochUse | None) -> bool:
 
 def sealed_under(tx: Transaction, number: int) -> int:
     """Number of records that are sealed under an epoch of the books branch."""
-    return sum(blob_key(sealed)[1] == number for column in SEALED_IN_BOOKS for sealed in tx.scalars(select(column)))
+    return sum(
+        blob_key(sealed)[1] == number
+        for column in SEALED_IN_BOOKS
+        for sealed in tx.scalars(select(column).where(column.is_not(None)))
+    )
 
 
 def _require_unsealed(vault: UnlockedVault, branch: Branch, number: int) -> None:

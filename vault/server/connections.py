@@ -27,6 +27,7 @@ WRITE_SECONDS = 30.0  # in which a reader takes something of what waits for it
 MOST_HEAD = 16_384  # bytes of a request's line and headers
 OPEN = 1_024  # connections at a time
 OPEN_OF_ONE = 128  # of them from one address of another machine
+ADDRESS = "address"  # of a request's state: address that it comes from; empty where nobody can tell
 CERTIFICATE = "certificate"  # of a request's state: SHA-256 of the certificate that the client showed, hex; empty without
 
 
@@ -86,7 +87,12 @@ class Connection(HttpToolsProtocol):
         """Begin to count; a connection for which there is no room is closed without a word."""
         super().connection_made(transport)
         self.source = source_of(transport.get_extra_info("peername"))
-        self.app_state = {**self.app_state, SOURCE: self.source, CERTIFICATE: _certificate(transport)}
+        self.app_state = {
+            **self.app_state,
+            SOURCE: self.source,
+            ADDRESS: _address(transport.get_extra_info("peername")),
+            CERTIFICATE: _certificate(transport),
+        }
         self._counted = self._crowd.enter(self)
         if not self._counted:
             transport.abort()
@@ -175,6 +181,10 @@ class Connection(HttpToolsProtocol):
             return
         self._unsent = waiting
         self._watch = self.loop.call_later(WRITE_SECONDS, self._look)
+
+
+def _address(peer: object) -> str:
+    return str(peer[0]) if isinstance(peer, tuple) and peer else ""
 
 
 def source_of(peer: object) -> str:

@@ -41,6 +41,7 @@ REVISIONS = {
         "0028",
         "0027",
         "0030",
+        "0033",
     ),
     "keys": ("0001", "0002"),
 }  # of each database, oldest first; a test compares with the scripts

@@ -22,6 +22,9 @@ class AccessTokenRow(Base):
     expires: Mapped[Micros]
     revoked: Mapped[Micros | None]
     issued_by: Mapped[Code]
+    sealed: Mapped[
+        Sealed | None
+    ]  # certificate and networks that it is bound to, and the columns that never change; NULL: to nothing
 
 
 class StreamTicketRow(Base):

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from policies.token_scopes import TokenScope
 from tests.support import vaults
 from tests.support.vaults import opened
-from vault.access import access_tokens
+from vault.access import access_tokens, token_texts
 from vault.crypto.keystore import Role
 from vault.errors import GenovaultError, InputError, IntegrityError, RefusedError
 from vault.session import principals
@@ -53,7 +53,7 @@ def test_a_token_says_who_and_for_what_and_its_secret_is_nowhere(staffed, ann):
     ann.books.checkpoint_wal()
     stored = b"".join(file.read_bytes() for file in staffed[0].rglob("*") if file.is_file())
     assert secret.encode() not in stored
-    assert access_tokens.parse(text)[1] not in stored
+    assert token_texts.parse(text)[1] not in stored
 
 
 def test_revoked_expired_and_of_somebody_disabled_are_refused_alike(staffed, ann):
@@ -114,11 +114,11 @@ def test_a_row_put_into_the_books_is_nobody_s_token(staffed, ann):
 
 @given(st.text(alphabet=string.ascii_letters + string.digits + "_-", max_size=80) | st.from_regex(r"gvt_\w{10}_\w{43}_\w{6}"))
 def test_a_text_that_is_no_token_is_none(text):
-    assert access_tokens.parse(text) is None
+    assert token_texts.parse(text) is None
 
 
 def test_a_slip_of_the_pen_in_any_place_is_noticed(ann):
     text, _ = issue(ann)
     for at in range(4, len(text)):
         other = "a" if text[at] != "a" else "b"
-        assert access_tokens.parse(text[:at] + other + text[at + 1 :]) is None
+        assert token_texts.parse(text[:at] + other + text[at + 1 :]) is None

@@ -12,9 +12,11 @@ from starlette.responses import Response
 from policies.token_scopes import TokenScope
 from vault.access import own_releases
 from vault.access.own_releases import OwnRelease
+from vault.access.token_bindings import ShownFrom
 from vault.audit.actions import Action
 from vault.errors import RefusedError
 from vault.extracts.release_folder import RECEIPT_NAME
+from vault.server.bearers import shown_from
 from vault.server.console import cells, forms, frame
 from vault.server.console.frame import Answer, Badge, ConsolePage, Link
 from vault.server.console.sessions import GONE, ActedFor
@@ -49,7 +51,9 @@ async def file(request: Request) -> Response:
         raise refused()
     place = request.path_params
     try:
-        return await deliveries.sent(request, partial(_fetcher, session.served), place["release"], place["name"])
+        return await deliveries.sent(
+            request, partial(_fetcher, session.served, shown_from(request)), place["release"], place["name"]
+        )
     except RefusedError as error:
         if error.code not in GONE:
             raise
@@ -57,15 +61,15 @@ async def file(request: Request) -> Response:
         return ended(request)
 
 
-def _fetcher(served: ActedFor, vault: UnlockedVault) -> Fetcher:  # noqa: ARG001 - the holder looks the service's vault up itself
+def _fetcher(served: ActedFor, place: ShownFrom, vault: UnlockedVault) -> Fetcher:  # noqa: ARG001 - the holder looks the service's vault up itself
     """Whoever a session is of, as they stand now. Raises as ``ActedFor.reach``; RefusedError ``scope_missing``, with an entry."""
-    reach = served.reach()
+    reach = served.reach(place)
     if reach.project is None or reach.scopes is None:
         raise refused()
     with reach.vault.trail.attempting(Action.RELEASE_DOWNLOAD, project=reach.project):
         if TokenScope.DOWNLOAD not in reach.scopes:
             raise RefusedError("scope_missing", "the token is not good for this act")
-    return Fetcher(reach.vault, reach.project, served.counted_as, served.reach)
+    return Fetcher(reach.vault, reach.project, served.counted_as, partial(served.reach, place))
 
 
 def _files(one: OwnRelease, *, linked: bool) -> list[tuple[object, ...]]:

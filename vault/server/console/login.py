@@ -15,12 +15,14 @@ from starlette.responses import Response
 from policies.token_scopes import TokenScope
 from vault.access import access_tokens
 from vault.access.access_tokens import Authenticated
+from vault.access.token_bindings import ShownFrom
 from vault.crypto.keystore import Factor, KeyFileFactor, PassphraseFactor, Role
 from vault.crypto.primitives import KEY_BYTES
 from vault.crypto.secret import Secret
 from vault.errors import GenovaultError
 from vault.operations.recovery import open_recovered
 from vault.server.admission import SOURCE
+from vault.server.bearers import ShownToken, shown_from
 from vault.server.console import forms, frame
 from vault.server.console.messages import MESSAGES
 from vault.server.console.sessions import ActedFor, Holder, OwnSlot, Reach
@@ -75,7 +77,7 @@ async def log_in(request: Request) -> Response:
         return _page(request, "Too many attempts: wait a second, then try again.", 429, name=name)
     try:
         async with nullcontext() if token else doorkeeper.line.turn(source):  # a token takes no Argon2, and cannot be guessed
-            holder = await asyncio.to_thread(_holder, console.seal, name, token, form)
+            holder = await asyncio.to_thread(_holder, console.seal, name, ShownToken(token, shown_from(request)), form)
     except (GenovaultError, HttpProblem) as error:
         if isinstance(error, HttpProblem) and error.code == "logins_busy":
             raise
@@ -106,8 +108,8 @@ async def log_out(request: Request) -> Response:
     return answer
 
 
-def _holder(seal: Seal, name: str, token: str, form: Mapping[str, str]) -> Holder:
-    if token:
+def _holder(seal: Seal, name: str, token: ShownToken, form: Mapping[str, str]) -> Holder:
+    if token.text:
         return researcher(seal, token)
     vault = open_recovered(seal.folder, factor=_factor(form), principal=name)
     if vault.role not in OWN_ROLES:
@@ -117,24 +119,24 @@ def _holder(seal: Seal, name: str, token: str, form: Mapping[str, str]) -> Holde
     return OwnSlot(vault)
 
 
-def researcher(seal: Seal, token: str) -> ActedFor:
+def researcher(seal: Seal, token: ShownToken) -> ActedFor:
     """Holder for a researcher's access token, which is looked up at every request: of the token's project.
 
     Raises:
         RefusedError: ``token_refused``. HttpProblem: 403, the token neither reads nor asks, or is a program's; as ``Seal.standing``.
     """
 
-    def known() -> Authenticated:
-        who = access_tokens.authenticate(seal.standing(), token)
+    def known(shown_from: ShownFrom) -> Authenticated:
+        who = access_tokens.authenticate(seal.standing(), token.text, shown_from)
         if who.person.role is not Role.RESEARCHER or who.scopes.isdisjoint((TokenScope.READ, TokenScope.REQUEST)):
             raise refused()
         return who
 
-    def act() -> Reach:
-        who = known()
+    def act(shown_from: ShownFrom) -> Reach:
+        who = known(shown_from)
         return Reach(seal.standing().acting(who.person), who.project, who.scopes)
 
-    who = known()
+    who = known(token.shown_from)
     return ActedFor(who.person.principal, who.person.role, act, who.accessor)
 
 

@@ -18,6 +18,7 @@ from dataclasses import dataclass, field
 from typing import Protocol, TypeVar
 
 from policies.token_scopes import TokenScope
+from vault.access.token_bindings import ShownFrom
 from vault.crypto.keystore import Role
 from vault.errors import GenovaultError, RefusedError, UnavailableError
 from vault.ids import RandomBytes
@@ -58,8 +59,8 @@ class Holder(Protocol):
     def role(self) -> Role:
         """Their role."""
 
-    def reach(self) -> Reach:
-        """The vault for one request. Raises GenovaultError with one of the codes of an end, where access was taken away since."""
+    def reach(self, shown_from: ShownFrom) -> Reach:
+        """The vault for one request, from where it comes. Raises GenovaultError with one of the codes of an end, where access was taken away since."""
 
     def close(self) -> None:
         """Drop the keys."""
@@ -72,7 +73,7 @@ class OwnSlot:
         self._vault = vault
         self.principal, self.role = vault.principal, vault.role
 
-    def reach(self) -> Reach:
+    def reach(self, _: ShownFrom) -> Reach:
         """The unlocked vault, held against the newest keystore. Raises as ``UnlockedVault.require_standing``."""
         with self._vault.books.read() as tx:
             self._vault.require_standing(tx)
@@ -92,12 +93,12 @@ class ActedFor:
 
     principal: str
     role: Role
-    acting: Callable[[], Reach] = field(repr=False)
+    acting: Callable[[ShownFrom], Reach] = field(repr=False)
     counted_as: str = field(repr=False)
 
-    def reach(self) -> Reach:
+    def reach(self, shown_from: ShownFrom) -> Reach:
         """The service's vault in their name. Raises as ``acting``."""
-        return self.acting()
+        return self.acting(shown_from)
 
     def close(self) -> None:
         """Nothing is held here."""
@@ -114,13 +115,13 @@ class ConsoleSession:
         self._holder: Holder | None = holder
         self._lock = threading.Lock()
 
-    def run(self, work: Callable[[Reach], T]) -> T:
-        """Do some work with the vault. Raises SessionEndedError where access was taken away; and as ``work``."""
+    def run(self, work: Callable[[Reach], T], shown_from: ShownFrom) -> T:
+        """Do some work with the vault, for a request. Raises SessionEndedError where access was taken away; and as ``work``."""
         with self._lock:
             if self._holder is None:
                 raise SessionEndedError
             try:
-                reach = self._holder.reach()
+                reach = self._holder.reach(shown_from)
             except (RefusedError, UnavailableError) as error:
                 if error.code in GONE:
                     raise SessionEndedError from None

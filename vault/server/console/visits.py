@@ -19,6 +19,7 @@ from policies.token_scopes import TokenScope
 from vault.access.scope import UNINFORMED_ROLES
 from vault.audit.actions import Action, Outcome
 from vault.errors import GenovaultError, InputError, IntegrityError, RefusedError, UnavailableError, UsageError
+from vault.server.bearers import shown_from
 from vault.server.console import forms, frame
 from vault.server.console.frame import Answer, Download, Redirection
 from vault.server.console.messages import MESSAGES
@@ -154,7 +155,7 @@ async def _visited(request: Request, handler: Handler, *, served: bool) -> Respo
     loop = asyncio.get_running_loop()
     try:
         async with session.turn:
-            return await loop.run_in_executor(console.pool, session.run, work)
+            return await loop.run_in_executor(console.pool, session.run, work, shown_from(request))
     except SessionEndedError:
         await asyncio.to_thread(console.sessions.end, given)
         return ended(request)

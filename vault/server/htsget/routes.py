@@ -96,10 +96,12 @@ async def post_panel_variants(request: Request, project: Code, dataset: Code, pa
 @routes.get("/blocks/{number}", responses=_BLOCK)
 async def block(request: Request, number: Annotated[str, Path(max_length=20)]) -> Response:
     """Give a block of a ticket: 0 is the header, 1 the records behind it. The ticket's headers are sent along."""
-    text = ticket_of(request)
+    shown = ticket_of(request)
     seal = seal_of(request)
     if number == "0":
-        return Response(await seal.run(lambda vault: gate.stream_header(vault, text)), media_type=MEDIA_TYPE)
+        return Response(
+            await seal.run(lambda vault: gate.stream_header(vault, shown.text, shown.shown_from)), media_type=MEDIA_TYPE
+        )
     if number != "1":
         raise HttpProblem(404, "not_served", "there is nothing here")
     room = _streaming(request).room
@@ -107,7 +109,7 @@ async def block(request: Request, number: Annotated[str, Path(max_length=20)]) -
         raise HttpProblem(503, "streams_full", "too many streams are under way", {"Retry-After": "5"})
     await room.acquire()
     try:
-        stream = await seal.run(lambda vault: gate.stream_body(vault, text))
+        stream = await seal.run(lambda vault: gate.stream_body(vault, shown.text, shown.shown_from))
     except BaseException:
         room.release()
         raise

@@ -13,6 +13,7 @@ from starlette.routing import Route
 
 from policies.token_scopes import TokenScope
 from vault.access import access_tokens, askable, outside_identities
+from vault.access.token_bindings import NOWHERE, ShownFrom
 from vault.errors import GenovaultError
 from vault.server.admission import SOURCE
 from vault.server.console import forms, frame
@@ -60,7 +61,7 @@ def holder(seal: Seal, subject: Subject, wanted: str) -> ActedFor:
         RefusedError: ``token_refused``: also where no project names them, or not this one; as ``Seal.standing``.
     """
 
-    def act() -> Reach:
+    def act(_: ShownFrom) -> Reach:
         vault = seal.standing()
         own = vault.acting(outside_identities.holder(vault, subject.issuer, subject.subject))
         codes = [one.code for one in askable.visible_projects(own)]
@@ -68,7 +69,7 @@ def holder(seal: Seal, subject: Subject, wanted: str) -> ActedFor:
             raise access_tokens.refused()
         return Reach(own, wanted or codes[0], SCOPES)
 
-    who = act().vault
+    who = act(NOWHERE).vault
     return ActedFor(who.principal, who.role, act, f"{subject.issuer} {subject.subject}")
 
 

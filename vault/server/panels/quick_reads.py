@@ -17,6 +17,7 @@ from vault import gate
 from vault.access import access_tokens
 from vault.errors import GenovaultError, UnavailableError
 from vault.gate import PanelRead
+from vault.server.bearers import ShownToken
 from vault.server.seal import LOCK_SECONDS, seal_of
 from vault.session.unlocked_vault import UnlockedVault
 
@@ -27,7 +28,7 @@ MOST_PEOPLE = 128  # of one such read: opening more takes a turn of its own
 
 async def quick_read(
     request: Request,
-    token: str,
+    token: ShownToken,
     place: tuple[str, str, str],
     pseudonyms: list[str],
     answered: Callable[[UnlockedVault, PanelRead], T],
@@ -39,7 +40,7 @@ async def quick_read(
     """
     seal = seal_of(request)
     vault = seal.unlocked
-    known = None if vault is None else access_tokens.remembered(vault, token)
+    known = None if vault is None else access_tokens.remembered(vault, token.text, token.shown_from)
     if vault is None or known is None or len(pseudonyms) > MOST_PEOPLE:
         return None
     who, standing = known

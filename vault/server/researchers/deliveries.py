@@ -18,7 +18,7 @@ from vault.access.told import told
 from vault.audit.actions import Action
 from vault.errors import RefusedError
 from vault.extracts.genotype_files import FileChoice
-from vault.server.bearers import admitted, token_of
+from vault.server.bearers import ShownToken, admitted, token_of
 from vault.server.bodies import PLAIN
 from vault.server.problems import HttpProblem
 from vault.server.researchers.extract_jobs import ExtractJobs
@@ -145,7 +145,7 @@ async def sent(request: Request, admit: Callable[[UnlockedVault], Fetcher], rele
     return await seal_of(request).run(work)
 
 
-def _bearer(token: str, vault: UnlockedVault) -> Fetcher:
+def _bearer(token: ShownToken, vault: UnlockedVault) -> Fetcher:
     """The bearer of a token of the scope ``download``. Raises as ``bearers.admitted``."""
     own, who = admitted(vault, token, Action.RELEASE_DOWNLOAD, TokenScope.DOWNLOAD)
 

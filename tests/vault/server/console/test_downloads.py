@@ -12,6 +12,7 @@ from policies.token_scopes import TokenScope
 from tests.support import consoles, delivered, served
 from tests.support.vaults import opened
 from vault.access import access_tokens, notices, outside_identities
+from vault.access.token_bindings import NOWHERE
 from vault.consent import recording
 from vault.errors import RefusedError
 from vault.server.console import downloads
@@ -115,7 +116,7 @@ def test_an_identity_that_ended_ends_the_session_at_the_next_file(desk, chromium
 
 def test_what_is_under_way_looks_the_identity_up_again(desk, known):
     served_ = holder(desk.seal, Subject(consoles.ISSUER, "0815"), "parcels")
-    fetcher = downloads._fetcher(served_, desk.seal.standing())
+    fetcher = downloads._fetcher(served_, NOWHERE, desk.seal.standing())
     assert fetcher.counted_as == f"{consoles.ISSUER} 0815", "one limit for all sessions of a person"
     fetcher.require_again()
     with opened(desk.folder) as s:

@@ -10,7 +10,7 @@ import pytest
 from policies.token_scopes import TokenScope
 from tests.support import served
 from tests.support.vaults import opened
-from vault.access import access_tokens
+from vault.access import access_tokens, token_texts
 from vault.consent import recording
 from vault.extracts import bgzf
 from vault.server import problems
@@ -255,7 +255,7 @@ def test_blocks_are_for_who_shows_the_ticket_as_it_was_given(server):
     said(server.client.get(REGION, headers={"Authorization": f"Bearer {given}"}), 401, "InvalidAuthentication")
     for number in ("2", "-1", "01", "999999999999999999999"[:20], "x"):
         said(server.client.get(f"{server.url}/blocks/{number}", headers={"Authorization": f"Bearer {given}"}), 404, "NotFound")
-    another = access_tokens.spelled("0123456789", bytes(32), "gvs")
+    another = token_texts.spelled("0123456789", bytes(32), "gvs")
     said(server.client.get(address, headers={"Authorization": f"Bearer {another}"}), 404, "NotFound")
     answer = server.client.get(address, headers={"Authorization": f"Bearer {given}", "Range": "bytes=10-20"})
     assert answer.status_code == 200
