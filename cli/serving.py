@@ -38,6 +38,13 @@ def serve(
             metavar="URL", help="Where clients reach this server, for the addresses in tickets, if a proxy is before it."
         ),
     ] = None,
+    trusted_proxy: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="CIDR|unix",
+            help="Take a client's address from X-Forwarded-For or Forwarded of this proxy; unix: of whoever comes over the socket; repeatable.",
+        ),
+    ] = None,
     oidc: Annotated[
         Path | None,
         typer.Option(metavar="FILE", help="OpenID provider by which researchers log in, YAML (docs/over-the-wire.md)."),
@@ -57,6 +64,7 @@ def serve(
     from vault.server.htsget.origins import parse as origin
     from vault.server.listening import Listening, parse
     from vault.server.listening import serve as listen_on
+    from vault.server.proxies import parse as proxies
     from vault.server.seal import Seal
     from vault.session.settings import read_settings
 
@@ -73,6 +81,7 @@ def serve(
         rate=rate,
         origins=tuple(map(origin, allow_origin or ())),
         address=None if public_url is None else origin(public_url),
+        proxies=proxies(trusted_proxy or ()),
     )
     where.require_private()
     provider = None

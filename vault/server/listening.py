@@ -27,6 +27,7 @@ from vault.server.app import application
 from vault.server.connections import Connection, Crowd
 from vault.server.htsget.origins import Origins
 from vault.server.oidc.oidc_login import OidcLogin
+from vault.server.proxies import Forwarding, TrustedProxies
 from vault.server.seal import Seal
 
 HANDSHAKE_SECONDS = 10.0  # of TLS
@@ -41,7 +42,7 @@ FEWEST_FILES = 4 * REQUESTS  # descriptors: connections, and what each opens of 
 class Listening:
     """Address: ``unix``, a socket's path, or ``host`` and ``port``; certificate and key for TLS; ``client_ca``: whose certificates clients show.
 
-    ``rate``: requests a second of one token. ``origins`` and ``address`` as of ``application``.
+    ``rate``: requests a second of one token. ``origins`` and ``address`` as of ``application``. ``proxies``: whose word about addresses is taken.
     """
 
     host: str = "127.0.0.1"
@@ -53,6 +54,7 @@ class Listening:
     rate: float = RATE
     origins: tuple[str, ...] = ()
     address: str | None = None
+    proxies: TrustedProxies = TrustedProxies()  # noqa: RUF009 - frozen
 
     def require_private(self) -> None:
         """Refuse to put genotypes on a network in clear.
@@ -102,7 +104,8 @@ def serve(
     _require_files()
     inner = application(seal, spool=spool, oidc=oidc, origins=listening.origins, address=listening.address)
     admitted = Admission(inner, inner.state.metrics, rate=listening.rate, tell=tell)
-    config = configuration(Origins(admitted, listening.origins), listening)  # outermost: pages read refusals too
+    placed = Forwarding(admitted, listening.proxies)
+    config = configuration(Origins(placed, listening.origins), listening)  # outermost: pages read refusals too
     try:
         config.load()
     except (OSError, ssl.SSLError):
