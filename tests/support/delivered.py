@@ -24,7 +24,7 @@ ASKED = {
     "loci": {"regions": ["22:1000-3000"]},
     "reason": "variants near a drug's target",
 }
-ENDED = ("ready", "refused", "failed", "stopped", "lost", "expired")
+ENDED = ("ready", "refused", "failed", "stopped", "expired")
 
 
 def staffed(folder: Path) -> str:

@@ -21,6 +21,7 @@ from vault import gate
 from vault.access import (
     access_tokens,
     criteria_packs,
+    extract_orders,
     outside_identities,
     project_versions,
     projects,
@@ -31,16 +32,19 @@ from vault.access import (
     stream_tickets,
 )
 from vault.access.disclosure import raises
+from vault.access.extract_orders import ExtractOrder
 from vault.access.stream_tickets import StreamAsked
 from vault.access.token_bindings import TokenBinding
 from vault.consent import recording
 from vault.crypto.crypt4gh_keys import fingerprint, public_key_armour
 from vault.crypto.keystore import PassphraseFactor, Role
 from vault.crypto.primitives import Argon2Profile
+from vault.extracts.genotype_files import FileChoice
 from vault.genotypes.catalog import datasets, panel_builder, panels
 from vault.operations import backup
 from vault.operations.erasure import process as erasure
 from vault.session import principals
+from vault.session.on_behalf import OnBehalf
 from vault.session.unlocked_vault import UnlockedVault
 
 
@@ -78,6 +82,10 @@ def rich(folder: Path) -> Rich:
         with s.books.write() as tx:
             for accessor in ("one", "two"):
                 stream_tickets.give(s, tx, accessor, StreamAsked("served", "cohort"), "0" * 64)
+            for name in ("one", "two"):
+                who = OnBehalf("rita", Role.RESEARCHER, "token")
+                asked = ExtractOrder(f"rel-{name}", "r", who, FileChoice("vcf"), (), frozenset(), "elsewhere", s.clock())
+                extract_orders.keep(s, tx, asked)
         principals.add(s, "cora", Role.CUSTODIAN, factor, profile=Argon2Profile.TEST_ONLY)
         after_release.half_resolved(s, here, factor=factor, second="cora")
         backup.backup_keys(s, folder / "backup", expires=s.clock() + timedelta(days=9))

@@ -61,6 +61,7 @@ HARMLESS_BECAUSE = {
     "books.risk_report": "a report that is gone is made anew; nothing is decided by it",
     "books.stored_answer": "an answer that is gone is drawn anew, and charged; an earlier one was charged as well",
     "books.stream_ticket": "a ticket that is gone is not accepted",
+    "books.extract_order": "an order that is gone is not made, and one that is put back is decided anew, for who asked: it is asked for again",
     "keys.branch_epoch": "a counter before the cipher's limit, an alarm for those who wrap keys: nobody without a slot wraps any",
     "keys.erased": "an erasure that the books do not know is later than they are; nothing is destroyed for it",
     "keys.high_water": "an earlier mark asks for less; put back with all else, only an anchor or a checkpoint tells",

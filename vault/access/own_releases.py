@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from policies.purposes import RequestKind
-from vault.access import delivery, own_requests, projects, releases, spool
+from vault.access import delivery, extract_orders, own_requests, projects, releases, spool
+from vault.access.extract_orders import ExtractOrder
 from vault.access.releases import Release
 from vault.access.request_records import APPROVED, RELEASED, Request
 from vault.access.spool import KeptFile
@@ -26,7 +27,7 @@ class OwnRelease:
     """A release as whoever it is for sees it.
 
     ``state``: ``making``, ``ready``, ``expired`` (removed from the spool), ``stopped`` (nothing was released), ``delivered`` (by a steward, otherwise);
-    of what has no record ``waiting``, ``refused``, ``failed``, ``lost`` (the server ended first).
+    of what was asked for and has no record ``waiting``, ``refused``, ``failed``.
     """
 
     release_id: str
@@ -64,8 +65,8 @@ def require_extractable(vault: UnlockedVault, project: str, request_id: str) -> 
     return found
 
 
-def listed(vault: UnlockedVault, project: str, folder: Path, *, live: frozenset[str]) -> list[OwnRelease]:
-    """Releases of own requests, newest first, and extracts that were asked for; the look is logged. ``live``: ids of those that wait or are being made.
+def listed(vault: UnlockedVault, project: str, folder: Path) -> list[OwnRelease]:
+    """Releases of own requests, newest first, behind extracts that were asked for and have no release; the look is logged.
 
     Raises:
         RefusedError: ``refused``.
@@ -75,29 +76,36 @@ def listed(vault: UnlockedVault, project: str, folder: Path, *, live: frozenset[
         with vault.trail.attempting(Action.RELEASE_SHOW, project=project):
             own = [one.request_id for one in own_requests.all_of(vault, project)]
             known = {one.release_id: one for one in releases.of_requests(vault, own)}
-            noted = [one for one in spool.notes(folder) if one.request_id in own and one.release_id not in known]
+            with vault.books.read() as tx:
+                orders = extract_orders.of_spool(vault, tx, str(folder))
+            waiting = [_ordered(one) for one in orders if one.request_id in own and one.release_id not in known]
             vault.trail.record(Action.RELEASE_SHOW, Outcome.DONE, project=project)
-        waiting = [_noted(one, live) for one in noted]
         return [*waiting, *(_shown(vault, one, folder) for one in known.values())]
 
     return told(vault, look)
 
 
-def shown(vault: UnlockedVault, project: str, release_id: str, folder: Path, *, live: frozenset[str]) -> OwnRelease:
-    """One own release, or an extract that was asked for; the look is logged. Raises RefusedError ``refused``."""
+def shown(vault: UnlockedVault, project: str, release_id: str, folder: Path) -> OwnRelease:
+    """One own release, or an extract that was asked for; of one that goes on under another id, that one. The look is logged.
+
+    Raises:
+        RefusedError: ``refused``.
+    """
 
     def look() -> OwnRelease:
         with vault.trail.attempting(Action.RELEASE_SHOW, project=project):
-            note = spool.noted(folder, release_id)
+            order = _order(vault, release_id)
             try:
-                release = require(vault, project, release_id)
+                release = require(vault, project, release_id if order is None else order.release_id)
             except RefusedError:
-                if note is None:
+                if order is None:
                     raise
-                own_requests.require(vault, project, note.request_id)
-                found = _noted(note, live)
+                own_requests.require(vault, project, order.request_id)
+                found = _ordered(order)
             else:
                 found = _shown(vault, release, folder)
+                if order is not None and order.state == extract_orders.WAITING and found.state == "stopped":
+                    found = _ordered(order)  # it was cut short, and is next in a moment
             vault.trail.record(Action.RELEASE_SHOW, Outcome.DONE, project=project, request=found.request_id)
         return found
 
@@ -125,9 +133,18 @@ def begin_download(vault: UnlockedVault, release: Release, name: str) -> None:
     )
 
 
-def _noted(note: spool.ExtractNote, live: frozenset[str]) -> OwnRelease:
-    state = "lost" if note.state == spool.WAITING and note.release_id not in live else note.state
-    return OwnRelease(note.release_id, note.request_id, state)
+def _order(vault: UnlockedVault, release_id: str) -> ExtractOrder | None:
+    """The order of a release's id, or the one that it goes on as."""
+    with vault.books.read() as tx:
+        found = extract_orders.find(vault, tx, release_id)
+        while found is not None and found.state == extract_orders.AGAIN:
+            found = extract_orders.find(vault, tx, found.then)
+    return found
+
+
+def _ordered(order: ExtractOrder) -> OwnRelease:
+    told = {extract_orders.AGAIN: "stopped", extract_orders.DONE: "expired"}  # of those whose record is gone, as after a restore
+    return OwnRelease(order.release_id, order.request_id, told.get(order.state, order.state))
 
 
 def _shown(vault: UnlockedVault, release: Release, folder: Path) -> OwnRelease:

@@ -1,11 +1,10 @@
 """Spool: folders of releases that a server keeps, to hand them out to those whom they are for.
 
     SPOOL/rel-0123456789abcdef/          a release's folder, sealed to its recipients (docs/formats/extract.md), for ``KEPT`` at most
-    SPOOL/rel-0123456789abcdef.asked     an extract that was asked for, until it is there: {"request": ID, "state": "waiting" | "refused" | "failed"}
     SPOOL/.genovault-…                   a folder in the making, or one that is being removed
 
-Which folders are handed out is told by the sealed records of their releases, never by what lies here; a note only tells whoever asked what became
-of an extract that has no record, such as one that waited when the server was killed.
+Which folders are handed out is told by the sealed records of their releases, never by what lies here; what became of an extract that has no record,
+by its order (``extract_orders``).
 """
 
 from __future__ import annotations
@@ -27,17 +26,14 @@ from vault.errors import InputError, UnavailableError
 from vault.extracts.manifest import MANIFEST_NAME
 from vault.extracts.release_folder import RECEIPT_NAME
 from vault.extracts.staging import PREFIX, discard_staged, unwritable
-from vault.files import durable
 from vault.ids import RandomBytes
 from vault.session.unlocked_vault import UnlockedVault
 
 FOLDER = "spool"  # in the vault's folder, unless the server is told another
 KEPT = timedelta(days=7)  # from the beginning of the extract
-WAITING, REFUSED, FAILED = "waiting", "refused", "failed"
 
 _ID = re.compile(r"rel-[0-9a-f]{16}")
-_NOTE = ".asked"
-_NOTE_BYTES = 1_000
+_NOTE = ".asked"  # of a server of before: what it knew of an extract
 
 
 @dataclass(frozen=True)
@@ -47,15 +43,6 @@ class KeptFile:
     name: str
     bytes: int
     sha256: str
-
-
-@dataclass(frozen=True)
-class ExtractNote:
-    """Outcome of an extract that was asked for. ``state``: ``WAITING``, ``REFUSED`` or ``FAILED``."""
-
-    release_id: str
-    request_id: str
-    state: str
 
 
 def prepare(spool: Path) -> Path:
@@ -147,33 +134,11 @@ def discard_with(vault: UnlockedVault, release_ids: Iterator[str]) -> None:
                     discard(spool, release_id, random=vault.random)
 
 
-def note(spool: Path, release_id: str, request_id: str, state: str) -> None:
-    """Note what became of an extract. Raises UnavailableError ``output_unwritable``."""
-    said = json.dumps({"request": request_id, "state": state}).encode()
-    try:
-        durable.replace(spool / f"{release_id}{_NOTE}", said, temporary=spool / f"{PREFIX}{release_id}")
-    except OSError as error:
-        raise unwritable(error) from None
-
-
-def forget(spool: Path, release_id: str) -> None:
-    """Remove a note."""
-    (spool / f"{release_id}{_NOTE}").unlink(missing_ok=True)
-
-
-def notes(spool: Path) -> list[ExtractNote]:
-    """All notes that can be read."""
-    return [one for path in _paths(spool) if path.name.endswith(_NOTE) and (one := _read(path)) is not None]
-
-
-def noted(spool: Path, release_id: str) -> ExtractNote | None:
-    """The note about one extract, if there is any."""
-    return _read(spool / f"{release_id}{_NOTE}") if is_id(release_id) else None
-
-
-def stale(spool: Path, now: datetime) -> list[str]:
-    """Ids of the extracts whose notes are as old as no folder is kept."""
-    return [path.name.removesuffix(_NOTE) for path in _paths(spool) if path.name.endswith(_NOTE) and _age(path, now) > KEPT]
+def forget_notes(spool: Path) -> None:
+    """Remove what a server of before had noted here."""
+    for path in _paths(spool):
+        if path.name.endswith(_NOTE):
+            path.unlink(missing_ok=True)
 
 
 def in_the_making(spool: Path) -> list[Path]:
@@ -186,28 +151,3 @@ def _paths(spool: Path) -> list[Path]:
         return list(spool.iterdir())
     except OSError:
         return []
-
-
-def _age(path: Path, now: datetime) -> timedelta:
-    try:
-        return timedelta(seconds=now.timestamp() - path.lstat().st_mtime)
-    except OSError:
-        return timedelta(0)
-
-
-def _read(path: Path) -> ExtractNote | None:
-    release_id = path.name.removesuffix(_NOTE)
-    try:
-        handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
-    except OSError:
-        return None
-    try:
-        said = json.loads(os.pread(handle, _NOTE_BYTES, 0))
-        state = said["state"]
-        if not is_id(release_id) or state not in (WAITING, REFUSED, FAILED):
-            return None
-        return ExtractNote(release_id, str(said["request"]), state)
-    except (OSError, ValueError, KeyError, TypeError):
-        return None
-    finally:
-        os.close(handle)

@@ -7,7 +7,17 @@ from collections.abc import Iterator
 
 from sqlalchemy import select
 
-from vault.access import access_tokens, criteria_packs, holdings, leftovers, notices, releases, resolutions, stream_tickets
+from vault.access import (
+    access_tokens,
+    criteria_packs,
+    extract_orders,
+    holdings,
+    leftovers,
+    notices,
+    releases,
+    resolutions,
+    stream_tickets,
+)
 from vault.access.disclosure import frequency_tables, linkage_decisions, raises, released_sites, stored_answers, table_approvals
 from vault.audit.actions import Action, Outcome
 from vault.audit.reports.records import records
@@ -81,6 +91,7 @@ def budgets_and_answers(vault: UnlockedVault) -> Iterator[HealthFinding]:
     yield from (_error("risk_report_altered", message) for message in stored_reports.faults(vault))
     yield from (_error("access_token_altered", message) for message in access_tokens.faults(vault))
     yield from (_error("stream_ticket_altered", message) for message in stream_tickets.faults(vault))
+    yield from (_error("extract_order_altered", message) for message in extract_orders.faults(vault))
     yield from (_error("released_sites_altered", message) for message in released_sites.faults(vault))
 
 

@@ -7,7 +7,7 @@ from contextlib import suppress
 from datetime import datetime, timedelta
 from pathlib import Path
 
-from vault.access import projects, recipients, releases, requests, spool
+from vault.access import extract_orders, projects, recipients, releases, requests, spool
 from vault.access.recipients import RecipientKey
 from vault.access.releases import Release
 from vault.consent import ledger
@@ -47,7 +47,7 @@ class HandedOut:
         self._decided[release.release_id] = basis, now
 
     def sweep(self, vault: UnlockedVault, folder: Path, *, is_idle: Callable[[], bool] = lambda: False) -> int:
-        """Remove from a spool what may not be handed out any more, and notes that nobody needs; how many releases.
+        """Remove from a spool what may not be handed out any more, and orders of a week ago; how many releases.
 
         ``is_idle``: True while nothing is being made here: then a folder in the making that no record names was left by a process that was killed.
         """
@@ -63,8 +63,9 @@ class HandedOut:
             ):  # a store does not answer, or an approval is altered: it is not handed out, and looked at again
                 continue
         now = vault.clock()
-        for release_id in spool.stale(folder, now):
-            spool.forget(folder, release_id)
+        with vault.books.write() as tx:
+            extract_orders.forget(tx, now - spool.KEPT)
+        spool.forget_notes(folder)
         making = spool.in_the_making(folder)
         if is_idle():
             named = {one.content.staged for one in releases.unfinished(vault)}

@@ -6,7 +6,7 @@ import asyncio
 import base64
 import binascii
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import Literal
 
 from fastapi import APIRouter, Request
@@ -15,12 +15,13 @@ from starlette.responses import JSONResponse, PlainTextResponse, Response
 from vault.crypto.keystore import Factor, KeyFileFactor, PassphraseFactor
 from vault.crypto.primitives import KEY_BYTES
 from vault.crypto.secret import Secret
-from vault.errors import UnavailableError
+from vault.errors import GenovaultError, UnavailableError
 from vault.ids import utc_now
 from vault.server.admission import SOURCE
 from vault.server.bodies import AuditHealth, HealthBody, SealStatus, Unsealing
 from vault.server.metrics import MEDIA_TYPE
 from vault.server.problems import HttpProblem
+from vault.server.researchers.extract_jobs import ExtractJobs
 from vault.server.seal import Seal
 from vault.storage.timestamps import rfc3339
 
@@ -90,6 +91,8 @@ async def unseal(request: Request, asked: Unsealing) -> Response:
             if error.code == "cannot_unlock":  # nothing is away: the operator is to look at what was typed
                 raise _cannot_unlock() from None
             raise
+    with suppress(GenovaultError, HttpProblem):  # else at the next sweep
+        await asyncio.to_thread(_go_on, request.app.state.extracts, seal)
     return Response(status_code=204)
 
 
@@ -124,6 +127,10 @@ async def _attempt(request: Request) -> AsyncIterator[None]:
             yield
     finally:
         waiting.discard(source)
+
+
+def _go_on(extracts: ExtractJobs, seal: Seal) -> None:
+    extracts.resume(seal.standing())
 
 
 async def _health(request: Request) -> HealthBody:

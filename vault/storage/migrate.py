@@ -42,6 +42,7 @@ REVISIONS = {
         "0027",
         "0030",
         "0033",
+        "0034",
     ),
     "keys": ("0001", "0002"),
 }  # of each database, oldest first; a test compares with the scripts

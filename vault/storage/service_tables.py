@@ -39,6 +39,16 @@ class StreamTicketRow(Base):
     sealed: Mapped[Sealed]  # what was asked, the epoch that was decided, and the columns above
 
 
+class ExtractOrderRow(Base):
+    """Extract that somebody asked a server for, until a week after."""
+
+    __tablename__ = "extract_order"
+
+    release_id: Mapped[Code] = mapped_column(primary_key=True)  # of the release that it is to become
+    created: Mapped[Micros]
+    sealed: Mapped[Sealed]  # who asked for what, by which tokens, in which spool, what became of it, and ``created`` once more
+
+
 class ReadTermsRow(Base):
     """Terms of guarded reads of a panel's version in a project: what was asked for, which duties came with it, and under which names."""
 

@@ -26,7 +26,7 @@ from vault.server.researchers import deliveries
 from vault.server.researchers.deliveries import Fetcher
 from vault.session.unlocked_vault import UnlockedVault
 
-_KINDS = {"ready": "good", "making": "off", "waiting": "off", "refused": "bad", "failed": "bad", "lost": "bad", "stopped": "bad"}
+_KINDS = {"ready": "good", "making": "off", "waiting": "off", "refused": "bad", "failed": "bad", "stopped": "bad"}
 
 
 def listed(visit: Visit) -> Answer:
@@ -34,7 +34,7 @@ def listed(visit: Visit) -> Answer:
     visit.require(Action.RELEASE_DOWNLOAD, TokenScope.DOWNLOAD, TokenScope.EXTRACT)
     found: list[OwnRelease] = []
     if visit.project is not None:
-        found = own_releases.listed(visit.vault, visit.project, visit.extracts.folder, live=visit.extracts.live)
+        found = own_releases.listed(visit.vault, visit.project, visit.extracts.folder)
     can_fetch = visit.has(TokenScope.DOWNLOAD)
     shown = [(one, Badge(one.state, _KINDS.get(one.state, "plain")), _files(one, linked=can_fetch)) for one in found]
     return ConsolePage("downloads.html", "Downloads", {"found": shown, "second": cells.second})

@@ -48,7 +48,9 @@ _FILE: dict[int | str, dict[str, Any]] = {
 
 @routes.post("/requests/{request_id}/extracts", status_code=202, responses=_NOT_READY)
 async def extract(request: Request, response: Response, request_id: RequestId, asked: ExtractAsked) -> ReleaseBody:
-    """Have the records of an own, approved request made, sealed to the project's recipients. The same again, while it is on its way, is one. Scope ``extract``."""
+    """Have the records of an own, approved request made, sealed to the project's recipients. The same again, while it is on its way, is one; a server that ends
+    goes on with it. Scope ``extract``.
+    """
     token, jobs = token_of(request), _jobs(request)
 
     def work(vault: UnlockedVault) -> ReleaseBody:
@@ -76,7 +78,7 @@ async def listed(request: Request) -> ReleasesBody:
 
     def work(vault: UnlockedVault) -> ReleasesBody:
         own, who = admitted(vault, token, Action.RELEASE_SHOW, *_LOOKS)
-        found = own_releases.listed(own, who.project, jobs.folder, live=jobs.live)
+        found = own_releases.listed(own, who.project, jobs.folder)
         return ReleasesBody(releases=[release_body(one) for one in found])
 
     return await seal_of(request).run(work)
@@ -84,12 +86,12 @@ async def listed(request: Request) -> ReleasesBody:
 
 @routes.get("/releases/{release_id}")
 async def shown(request: Request, release_id: ReleaseId) -> ReleaseBody:
-    """Show a release of an own request, or what became of an extract. Scope ``download`` or ``extract``."""
+    """Show a release of an own request, or what became of an extract, under the id that it has now. Scope ``download`` or ``extract``."""
     token, jobs = token_of(request), _jobs(request)
 
     def work(vault: UnlockedVault) -> ReleaseBody:
         own, who = admitted(vault, token, Action.RELEASE_SHOW, *_LOOKS)
-        return release_body(own_releases.shown(own, who.project, release_id, jobs.folder, live=jobs.live))
+        return release_body(own_releases.shown(own, who.project, release_id, jobs.folder))
 
     return await seal_of(request).run(work)
 

@@ -34,7 +34,7 @@ class ReleaseBody(Body):
 
     release: str
     request: str
-    state: Literal["waiting", "making", "ready", "expired", "stopped", "delivered", "refused", "failed", "lost"]
+    state: Literal["waiting", "making", "ready", "expired", "stopped", "delivered", "refused", "failed"]
     created: str | None
     expires: str | None
     sealed_for: list[str]
