@@ -28,6 +28,7 @@ from vault.crypto.secret import Secret
 from vault.errors import InputError, RefusedError, UnavailableError
 from vault.session import principals
 from vault.session.caches import Cache
+from vault.session.moments import moment, present
 from vault.session.on_behalf import OnBehalf
 from vault.session.row_faults import row_faults
 from vault.session.sealed_records import SealedRecord
@@ -81,13 +82,15 @@ STATE_CHANGED = "state_changed"
 
 @dataclass(frozen=True, eq=False)
 class StateGuard:
-    """Holds while all that decides is in the state in which somebody was looked up (``guarded_entries.Guard``)."""
+    """Holds while all that decides is in the state in which somebody was looked up, until their token ends (``guarded_entries.Guard``)."""
 
+    vault: UnlockedVault
     state: bytes
+    until: datetime
 
-    def check(self, _tx: Transaction, head: LogHead) -> None:
+    def check(self, tx: Transaction, head: LogHead) -> None:
         """Raises UnavailableError ``state_changed``."""
-        if head.state != self.state:
+        if head.state != self.state or moment(self.vault, tx).at >= self.until:
             raise UnavailableError(STATE_CHANGED, "something that decides has changed", hint="try again")
 
 
@@ -133,7 +136,7 @@ def issue(
         chosen = tuple(sorted(set(scopes)))
         if not chosen:
             raise InputError("scopes_missing", "a token without a scope is good for nothing", hint="--scope read")
-        now = vault.clock()
+        now = present(vault)
         if not now < expires:
             raise InputError("expiry_past", "the token would have expired already", hint="--expires, a later day")
         if expires - now > LONGEST:
@@ -159,7 +162,7 @@ def issue(
             vault.trail.append(
                 tx, Action.PRINCIPAL_TOKEN, Outcome.DONE, project=project, obj=ObjectRef("principal", principal), detail=detail
             )
-            made = _shown(vault, row)
+            made = _shown(vault, row, now)
     return Secret(token_texts.spelled(accessor, secret).encode()), made
 
 
@@ -180,7 +183,7 @@ def revoke(vault: UnlockedVault, accessor: str) -> AccessToken:
         about = ObjectRef("principal", row.principal)
         detail = {"accessor": accessor}
         vault.trail.append(tx, Action.PRINCIPAL_REVOKE_TOKEN, Outcome.DONE, project=row.project, obj=about, detail=detail)
-        return _shown(vault, row)
+        return _shown(vault, row, moment(vault, tx).at)
 
 
 def list_all(vault: UnlockedVault) -> list[AccessToken]:
@@ -188,7 +191,8 @@ def list_all(vault: UnlockedVault) -> list[AccessToken]:
     with vault.trail.attempting(Action.PRINCIPAL_LIST):
         with vault.books.read() as tx:
             rows = tx.scalars(select(AccessTokenRow)).all()
-            found = [_shown(vault, row) for row in sorted(rows, key=lambda row: (-row.created, row.accessor))]
+            now = moment(vault, tx).at
+            found = [_shown(vault, row, now) for row in sorted(rows, key=lambda row: (-row.created, row.accessor))]
         vault.trail.record(Action.PRINCIPAL_LIST, Outcome.DONE, counts={"tokens": len(found)})
     return found
 
@@ -230,11 +234,11 @@ def _authenticated(vault: UnlockedVault, text: str) -> Authenticated:
         raise refused()
     state, shown, kept = vault.books.state(), sha256(text.encode()), vault.caches.get(_KNOWN)
     held_on = kept.get(shown)
-    if held_on is not None and state is not None and held_on.state == state and vault.clock() < held_on.until:
+    if held_on is not None and state is not None and held_on.state == state and present(vault) < held_on.until:
         return held_on.who
     until, who = _looked_up(vault, *read)
     if state is not None:
-        kept[shown] = _HeldOn(state, until, who, StateGuard(state))
+        kept[shown] = _HeldOn(state, until, who, StateGuard(vault, state, until))
         while len(kept) > MOST_KNOWN:
             kept.popitem(last=False)
     return who
@@ -271,7 +275,7 @@ def holder(vault: UnlockedVault, tx: Transaction, accessor: str) -> Authenticate
 
 
 def _bearer(vault: UnlockedVault, tx: Transaction, row: AccessTokenRow | None) -> Authenticated:
-    if row is None or _state(row, vault.clock()) != "active":
+    if row is None or _state(row, moment(vault, tx).at) != "active":
         raise refused()
     principal = tx.get(PrincipalRow, row.principal)
     role = None if principal is None or principal.state != principals.ACTIVE else Role(principal.role)
@@ -317,7 +321,7 @@ def _standing(row: AccessTokenRow) -> list[str | int]:
     return [row.principal, row.project, row.scopes, row.mac.hex(), row.created, row.expires, row.issued_by]
 
 
-def _shown(vault: UnlockedVault, row: AccessTokenRow) -> AccessToken:
+def _shown(vault: UnlockedVault, row: AccessTokenRow, now: datetime) -> AccessToken:
     binding = TokenBinding()
     with suppress(UnavailableError):  # ``branch_closed``: an auditor sees that it is bound, and not to what
         binding = _binding(vault, row)
@@ -328,7 +332,7 @@ def _shown(vault: UnlockedVault, row: AccessTokenRow) -> AccessToken:
         scopes=tuple(TokenScope(name) for name in row.scopes.split(" ")),
         created=rfc3339(from_micros(row.created)),
         expires=rfc3339(from_micros(row.expires)),
-        state=_state(row, vault.clock()),
+        state=_state(row, now),
         issued_by=row.issued_by,
         bound=row.sealed is not None,
         certificate=binding.certificate,

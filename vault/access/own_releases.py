@@ -15,6 +15,7 @@ from vault.access.told import told
 from vault.audit.actions import Action, Outcome
 from vault.audit.entry import ObjectRef
 from vault.errors import RefusedError
+from vault.session.moments import present
 from vault.session.unlocked_vault import UnlockedVault
 from vault.storage.timestamps import rfc3339
 
@@ -156,7 +157,7 @@ def _shown(vault: UnlockedVault, release: Release, folder: Path) -> OwnRelease:
     elif not spooled:
         state = "delivered"
     else:
-        state = "ready" if vault.clock() < spool.until(release) and spool.is_there(folder, release) else "expired"
+        state = "ready" if present(vault) < spool.until(release) and spool.is_there(folder, release) else "expired"
     return OwnRelease(
         release.release_id,
         release.request_id or "",

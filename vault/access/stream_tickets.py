@@ -23,6 +23,7 @@ from vault.crypto.primitives import hmac_sha256
 from vault.crypto.secret import Secret
 from vault.errors import IntegrityError, RefusedError
 from vault.extracts.stream_format import StreamFormat
+from vault.session.moments import moment
 from vault.session.row_faults import row_faults
 from vault.session.sealed_records import SealedRecord
 from vault.session.unlocked_vault import UnlockedVault
@@ -85,7 +86,7 @@ def give(vault: UnlockedVault, tx: Transaction, accessor: str, asked: StreamAske
         RefusedError: ``tickets_full``: the token has ``MOST`` that are not over.
     """
     name, secret = token_texts.new_accessor(vault.random), vault.random(32)
-    now = vault.clock()
+    now = moment(vault, tx).at
     tx.execute(delete(StreamTicketRow).where(StreamTicketRow.expires < to_micros(now - KEPT)))
     out = select(func.count()).where(StreamTicketRow.accessor == accessor, StreamTicketRow.expires > to_micros(now))
     if (tx.scalar(out) or 0) >= MOST:

@@ -14,6 +14,7 @@ from vault.consent import ledger
 from vault.errors import GenovaultError, InputError, RefusedError
 from vault.extracts.staging import discard_staged
 from vault.operations import release_recovery
+from vault.session.moments import present
 from vault.session.unlocked_vault import UnlockedVault
 
 AGAIN = timedelta(seconds=60)
@@ -34,7 +35,7 @@ class HandedOut:
             RefusedError: ``spool_expired``; ``spool_ended``: its request or project ended, or somebody in it may not be released any more.
             IntegrityError: as ``requests.is_open``.
         """
-        now = vault.clock()
+        now = present(vault)
         if release.state != releases.RELEASED or not release.content.spooled or now >= spool.until(release):
             raise RefusedError("spool_expired", "what a server keeps is handed out for 7 days", hint="extract the request again")
         basis = _basis(vault, release)
@@ -62,7 +63,7 @@ class HandedOut:
                 GenovaultError
             ):  # a store does not answer, or an approval is altered: it is not handed out, and looked at again
                 continue
-        now = vault.clock()
+        now = present(vault)
         with vault.books.write() as tx:
             extract_orders.forget(tx, now - spool.KEPT)
         spool.forget_notes(folder)

@@ -73,6 +73,15 @@ def moment(vault: UnlockedVault, tx: Transaction) -> Moment:
     return Moment(max(now, *newest), now)
 
 
+def present(vault: UnlockedVault) -> datetime:
+    """Time that decisions go by now, in a look of its own: what ends with time (tokens, cursors, what a server keeps) ends by this, too.
+
+    Raises as ``moment``.
+    """
+    with vault.books.read() as tx:
+        return moment(vault, tx).at
+
+
 def check_clock(vault: UnlockedVault) -> None:
     """Record that the clock is right, whatever earlier entries of the log say. Raises RefusedError ``not_authorised``."""
     with vault.trail.attempting(Action.VAULT_CLOCK):

@@ -21,6 +21,7 @@ from vault.crypto.primitives import KEY_BYTES, hkdf_expand_sha256, hmac_sha256
 from vault.crypto.secret import Secret
 from vault.errors import InputError
 from vault.session.caches import Cache
+from vault.session.moments import present
 from vault.session.unlocked_vault import UnlockedVault
 from vault.storage.timestamps import to_micros
 
@@ -83,7 +84,7 @@ def read_cursor(vault: UnlockedVault, text: str, *, project: str, dataset: str, 
     """
     said = signed_fields(_key(vault), text)
     own = {"principal": vault.principal, "project": project, "dataset": dataset, "panel": panel}
-    if said is None or any(said.get(name) != value for name, value in own.items()) or not _current(said, vault.clock()):
+    if said is None or any(said.get(name) != value for name, value in own.items()) or not _current(said, present(vault)):
         raise cursor_invalid()
     people = tuple(bytes.fromhex(one) for one in str(said["people"]).split(","))
     return PanelCursor(vault.principal, project, dataset, panel, people, str(said["sites"]), str(said["rows"]))

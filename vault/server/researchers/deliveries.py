@@ -25,6 +25,7 @@ from vault.server.researchers.extract_jobs import ExtractJobs
 from vault.server.researchers.release_bodies import ExtractAsked, ReleaseBody, ReleasesBody, release_body
 from vault.server.researchers.spooled_files import Downloads, SpooledFile, asked_range, etag_of, head, not_modified
 from vault.server.seal import seal_of
+from vault.session.moments import present
 from vault.session.unlocked_vault import UnlockedVault
 
 routes = APIRouter(prefix="/v1")
@@ -166,7 +167,7 @@ def _opened(who: Fetcher, jobs: ExtractJobs, release_id: str, name: str) -> tupl
         with own.trail.attempting(Action.RELEASE_DOWNLOAD, project=who.project):
             release = own_releases.require(own, who.project, release_id)
         with own.trail.attempting(Action.RELEASE_DOWNLOAD, project=who.project, request=release.request_id):
-            if release.content.spooled and own.clock() >= spool.until(release):
+            if release.content.spooled and present(own) >= spool.until(release):
                 return None
             jobs.handed_out.require(own, release)
             opened = spool.opened(jobs.folder, release, name)

@@ -20,6 +20,7 @@ from vault.extracts.genotype_files import FileChoice
 from vault.operations.spooling import HandedOut
 from vault.server.problems import HttpProblem
 from vault.server.seal import Seal
+from vault.session.moments import present
 from vault.session.process_lock import process_lock
 from vault.session.unlocked_vault import UnlockedVault
 
@@ -68,7 +69,7 @@ class ExtractJobs:
             recipients=tuple(sorted(set(recipients))),
             tokens=frozenset({asker.accessor}),
             spool=str(self.folder),
-            created=vault.clock(),
+            created=present(vault),
         )
         with self._changing:
             known = next((one for one in self._queued.values() if one.is_same(order)), None)
