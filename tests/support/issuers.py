@@ -8,6 +8,7 @@ import json
 import secrets
 import threading
 import time
+import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -28,6 +29,7 @@ def keys() -> dict[str, Key]:
         "ES256": ECKey.generate_key("P-256", {"kid": "ec", "use": "sig", "alg": "ES256"}),
         "RS256": RSAKey.generate_key(2048, {"kid": "rsa", "use": "sig", "alg": "RS256"}),
         "EdDSA": OKPKey.generate_key("Ed25519", {"kid": "ed", "use": "sig"}),
+        "Ed25519": OKPKey.generate_key("Ed25519", {"kid": "ed25519", "use": "sig", "alg": "Ed25519"}),
     }
 
 
@@ -59,7 +61,9 @@ class Issuer:
         now = int(time.time())
         said = {"iss": self.url, "sub": self.subject, "aud": CLIENT, "iat": now, "exp": now + 300, "nonce": asked["nonce"]}
         key = self.own[self.algorithm]
-        text = jwt.encode({"alg": self.algorithm, "kid": key.kid}, self.claims(said), key, algorithms=[self.algorithm])
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # that EdDSA is an older name: providers use it
+            text = jwt.encode({"alg": self.algorithm, "kid": key.kid}, self.claims(said), key, algorithms=[self.algorithm])
         self.given.append(self.token(text))
         return self.given[-1]
 

@@ -14,7 +14,7 @@ from vault.errors import InputError
 from vault.files.given_files import read_given
 from vault.files.yaml_documents import parse_yaml
 
-ALGORITHMS = ("ES256", "EdDSA", "RS256")
+ALGORITHMS = ("ES256", "Ed25519", "EdDSA", "RS256")
 CALLBACK = "/oidc/callback"
 _FIELDS = {"issuer", "client_id", "client_secret_file", "address", "algorithms"}
 _SECRET_BYTES = 4_096

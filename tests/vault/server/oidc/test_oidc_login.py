@@ -78,7 +78,6 @@ def refusal(act):
 
 
 @pytest.mark.parametrize("algorithm", ALGORITHMS)
-@pytest.mark.filterwarnings("default::joserfc.errors.SecurityWarning")
 def test_who_comes_back_is_the_researcher_whom_a_steward_named(known, issuer, algorithm):
     issuer.algorithm = algorithm
     back = comes_back(login(issuer), issuer, known)
@@ -168,6 +167,19 @@ def of_a_stranger_s_key(text):
 def changed(text):
     head, _, signature = text.split(".")
     return f"{head}.{segment({'sub': 'another'})}.{signature}"
+
+
+@pytest.mark.parametrize("algorithm", ALGORITHMS)
+def test_a_token_of_no_algorithm_holds_when_a_bit_of_it_is_another(known, issuer, algorithm):
+    issuer.algorithm = algorithm
+
+    def flipped(text):
+        head, body, signature = text.split(".")
+        return f"{head}.{body}.{'B' if signature[0] == 'A' else 'A'}{signature[1:]}"
+
+    for forge in (changed, flipped, lambda text: text.rpartition(".")[0] + ".", lambda text: f"{text}!"):
+        issuer.token = forge
+        assert refusal(lambda: comes_back(login(issuer), issuer, known)) == "login_refused"
 
 
 @pytest.mark.filterwarnings("default::joserfc.errors.SecurityWarning")
