@@ -12,6 +12,9 @@ from cli.lazy import group
 
 app = group("Serve engines and programs over the network.")
 
+_RENEWED = "the certificate is renewed"
+_NOT_RENEWED = "the certificate is not renewed: it or its key cannot be read as PEM, and the one of before stays"
+
 
 @app.command()
 def serve(
@@ -95,5 +98,13 @@ def serve(
     if not start_sealed:
         seal.unseal(context.factor())
     served = f"serving on {unix or listen}{', sealed' if start_sealed else ''}"
-    listen_on(seal, where, spool=spool, oidc=provider, tell=tell_unseen, begun=lambda: context.output.warn(served))
+    listen_on(
+        seal,
+        where,
+        spool=spool,
+        oidc=provider,
+        tell=tell_unseen,
+        begun=lambda: context.output.warn(served),
+        renewed=lambda done: context.output.warn(_RENEWED if done else _NOT_RENEWED),
+    )
     context.output.document({"served": True})

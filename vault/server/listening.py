@@ -90,11 +90,13 @@ def serve(
     oidc: OidcLogin | None = None,
     tell: Callable[[BaseException], None] = lambda _: None,
     begun: Callable[[], None] = lambda: None,
+    renewed: Callable[[bool], None] = lambda _: None,
 ) -> None:
     """Serve until the process is told to end; answers that were begun are finished, for half a minute at most. ``spool`` and ``oidc`` as of
     ``application``.
 
-    ``tell`` is told of bugs, ``begun`` is called once the address is the server's. SIGHUP reads the certificate and its key anew; where they cannot be read, those of before stay.
+    ``tell`` is told of bugs, ``begun`` is called once the address is the server's. SIGHUP reads the certificate and its key anew; where they cannot be read, those of before stay;
+    ``renewed`` is told which.
 
     Raises:
         UsageError: as ``require_private``. UnavailableError: ``files_limited``; ``address_taken``; as ``spool.prepare``. InputError:
@@ -117,7 +119,7 @@ def serve(
         with suppress(
             KeyboardInterrupt
         ):  # uvicorn raises the signal again by which the process was told to end, when everything has ended
-            Server(config, tell=tell, ending=inner.state.watch.end).run(sockets)
+            Server(config, tell=tell, ending=inner.state.watch.end, renewed=renewed).run(sockets)
     except (OSError, SystemExit):
         raise UnavailableError("address_taken", "the address cannot be listened on", hint="another process may hold it") from None
     finally:
@@ -168,9 +170,10 @@ class Server(uvicorn.Server):
         *,
         tell: Callable[[BaseException], None] = lambda _: None,
         ending: Callable[[], None] = lambda: None,
+        renewed: Callable[[bool], None] = lambda _: None,
     ) -> None:
         super().__init__(config)
-        self._tell, self._ending = tell, ending
+        self._tell, self._ending, self._renewed = tell, ending, renewed
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Let those go who wait for news, and finish the answers that were begun."""
@@ -199,8 +202,12 @@ class Server(uvicorn.Server):
         self.started = True
 
     def _renew(self, tls: ssl.SSLContext) -> None:
-        with suppress(OSError, ssl.SSLError):
+        try:
             tls.load_cert_chain(str(self.config.ssl_certfile), self.config.ssl_keyfile)
+        except (OSError, ssl.SSLError):
+            self._renewed(False)
+        else:
+            self._renewed(True)
 
     def _unseen(self, _loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
         """Tell of what failed beside any request. A client that goes away is no fault."""

@@ -58,6 +58,12 @@ def test_a_renewed_certificate_is_read_at_sighup_and_one_that_is_none_is_not(tmp
             time.sleep(0.1)
         assert shown(it) == new.read_text()
         assert it.client.get("/v1/projects").status_code == 200, "a connection that is open goes on"
+        it.process.terminate()
+        told = it.process.communicate(timeout=60)[1].decode().splitlines()
+        assert [line for line in told if "renewed" in line] == [
+            "genovault: the certificate is not renewed: it or its key cannot be read as PEM, and the one of before stays",
+            "genovault: the certificate is renewed",
+        ]
 
 
 def shown(it):
