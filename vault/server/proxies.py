@@ -25,6 +25,8 @@ UNNAMED = "unnamed"
 """Source of whoever comes through a proxy whose headers name no address: all such share one, and have none of their own."""
 
 _XFF, _FORWARDED = b"x-forwarded-for", b"forwarded"
+_WORD = r"[!#$%&'*+.^_`|~0-9A-Za-z-]+"
+_PAIR = re.compile(rf'[ \t]*(?:({_WORD})=({_WORD}|"(?:[^"\\]|\\.)*")[ \t]*)?([;,]|\Z)')  # or none, and what ends it
 _NODE = re.compile(r'([0-9.]+)|"(?:\[([0-9A-Fa-f:.]+)\]|([0-9.]+))(?::[0-9]{1,5})?"')
 
 
@@ -103,12 +105,28 @@ def _x_forwarded_for(scope: Scope) -> list[str] | None:
 def _forwarded(scope: Scope) -> list[str] | None:
     """Addresses of Forwarded, "" for what names none; None without."""
     lines = [value.decode("latin-1") for name, value in scope["headers"] if name.lower() == _FORWARDED]
-    return [_node(element) for line in lines for element in line.split(",")] if lines else None
+    return [node for line in lines for node in _nodes(line)] if lines else None
 
 
-def _node(element: str) -> str:
-    pairs = [pair.strip(" \t").partition("=") for pair in element.split(";")]
-    named = [value for name, _, value in pairs if name.lower() == "for"]
+def _nodes(line: str) -> list[str]:
+    """Address of each element of a line; "" alone of a line that is malformed, since nobody can tell which of its words a quoted string holds."""
+    found: list[str] = []
+    named: list[str] = []
+    at = 0
+    while (pair := _PAIR.match(line, at)) is not None:
+        name, value, end = pair.groups()
+        if name is not None and name.lower() == "for":
+            named.append(value)
+        if end != ";":
+            found.append(_node(named))
+            named = []
+        if not end:
+            return found
+        at = pair.end()
+    return [""]
+
+
+def _node(named: Sequence[str]) -> str:
     node = _NODE.fullmatch(named[0]) if len(named) == 1 else None
     return "" if node is None else node[1] or node[2] or node[3]
 

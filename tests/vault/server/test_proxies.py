@@ -51,6 +51,11 @@ NAMED = [
     ([forwarded('proto=https;for="[2001:db8:2::1]:80"')], "2001:db8:2::1"),
     ([forwarded('for=unknown, for=192.0.2.1, for="[2001:db8:1::9]"')], "192.0.2.1"),
     ([xff("192.0.2.1"), forwarded("for=192.0.2.1")], "192.0.2.1"),
+    # what a proxy quotes is a client's word, such as its Host
+    ([forwarded('for=192.0.2.1;host="a,for=198.51.100.7;x="')], "192.0.2.1"),
+    ([forwarded('for=192.0.2.1;host="a, for=198.51.100.7; x";proto=https')], "192.0.2.1"),
+    ([forwarded('for=192.0.2.1;host="\\",for=198.51.100.7;x=\\""')], "192.0.2.1"),
+    ([forwarded('for="'), forwarded("for=192.0.2.1")], "192.0.2.1"),
 ]
 
 
@@ -78,6 +83,9 @@ UNREADABLE = [
     [forwarded("for=192.0.2.1;for=192.0.2.2")],
     [forwarded("by=192.0.2.1")],
     [forwarded('for="192.0.2.1')],
+    [forwarded('for=198.51.100.7;a=", for=192.0.2.1;host="x"')],  # a quote that the client left open
+    [forwarded('for=198.51.100.7;a=", for=192.0.2.1;host="x\\""')],
+    [forwarded("for=192.0.2.1 for=198.51.100.7")],
     [xff("192.0.2.1"), forwarded("for=192.0.2.2")],  # one of them may be the client's own
     [xff("192.0.2.1"), forwarded("for=unknown")],
 ]
