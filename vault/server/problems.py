@@ -1,7 +1,8 @@
 """Answers that are no data: RFC 9457 problems, which say nothing of what is stored.
 
 What depends on data is one refusal, with one body, at the next boundary of 50 ms; what is wrong with a question's form is said to everybody. No
-body repeats what was sent, and none holds the text of an exception that we did not write.
+body repeats what was sent but names of projects, datasets and panels that have a name's form, and none holds the text of an exception that we did
+not write.
 """
 
 from __future__ import annotations
