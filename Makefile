@@ -1,7 +1,7 @@
 # What a person types. Needs Python 3.11 or newer with venv and pip; everything else is installed into .venv from the lock.
 #
 #   make demo        the main job on a small synthetic cohort, told as a story
-#   make test        the test suite, ten to fifteen minutes on two cores
+#   make test        the test suite, about a quarter of an hour on two cores
 #   make test-long   faults, attacks, fuzzing and oracles at length
 #   make check       lint, format, types, import rules
 #   make bench       the benchmarks
