@@ -58,6 +58,7 @@ def test_two_projects_link_people_by_genotypes_and_by_nothing_else(tmp_path, mon
     partner = {sample: name for name, sample in held.names("two").items()}
     guarded = shares(views, {name: partner[sample] for name, sample in held.names("one").items()})
     told = [release.content.bits["mean"] for release in releases.list_all(held.vault)]
+    held.reopen()  # nothing of the views before is kept
     key = held.vault.keys.open(KeyPurpose.PROJECT, projects.load(held.vault, "one").project_id).secret
     monkeypatch.setattr(release_names, "naming", lambda _vault, project, *_: Naming(key, "project:one", project.code))
     monkeypatch.setattr(deidentify, "row_order", lambda _key, names: np.arange(len(names)))
