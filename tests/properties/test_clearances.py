@@ -109,7 +109,7 @@ def test_a_kept_clearance_gives_what_a_fresh_decision_would(steps):
 
 
 @pytest.mark.long
-@settings(QUIET, max_examples=120)
+@settings(QUIET, max_examples=40)
 @given(STEPS)
 def test_a_kept_clearance_gives_what_a_fresh_decision_would_in_many_histories(steps):
     play(steps)

@@ -38,7 +38,7 @@ def test_what_is_asked_again_after_a_withdrawal_is_what_is_decided_anew(place, q
 
 
 @pytest.mark.long
-@settings(QUIET, max_examples=60)
+@settings(QUIET, max_examples=20)
 @given(STEPS)
 def test_a_kept_decision_answers_as_one_made_anew_in_many_histories(place, steps):
     play(place, steps)

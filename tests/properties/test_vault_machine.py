@@ -453,4 +453,4 @@ def test_the_vault_does_what_its_model_says():
 
 @pytest.mark.long
 def test_the_vault_does_what_its_model_says_at_length():
-    run_state_machine_as_test(VaultMachine, settings=settings(max_examples=15, stateful_step_count=30, **COMMON))
+    run_state_machine_as_test(VaultMachine, settings=settings(max_examples=8, stateful_step_count=30, **COMMON))

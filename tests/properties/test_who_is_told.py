@@ -170,7 +170,7 @@ QUIET = settings(deadline=None, suppress_health_check=list(HealthCheck))
 
 
 @pytest.mark.long
-@settings(QUIET, max_examples=20)
+@settings(QUIET, max_examples=8)
 @given(STEPS)
 def test_who_is_told_in_many_histories(steps):
     play(steps)
