@@ -11,7 +11,7 @@ from policies.token_scopes import TokenScope
 from tests.support import served
 from tests.support.vaults import opened
 
-EXAMPLES = 25  # of each operation
+EXAMPLES = 12  # of each operation
 NARROWER = [positive_data_acceptance]
 """What a question may be is told by its parts together, and what an address may be by the whole: a description of parameters cannot say either."""
 
