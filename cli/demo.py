@@ -46,7 +46,7 @@ def demo(
     assembly: Annotated[str, typer.Option(help="Assembly of --vcf.")] = "GRCh38",
     keep: Annotated[Path | None, typer.Option(metavar="DIR", help="Play in DIR and leave everything there.")] = None,
 ) -> None:
-    """Show the main job on an invented cohort, from import to a caught forgery, in under a minute."""
+    """Show the main job on an invented cohort, from import to a caught forgery: seconds, or over a minute where code is compiled first."""
     context = context_of(ctx)
     if vcf is not None and not vcf.is_file():
         raise InputError("file_missing", f"{vcf} is not there")

@@ -79,7 +79,9 @@ COMMANDS = {
         "cli.completion", "Print the script that lets the tab key complete commands and options. Needs no vault.", single=True
     ),
     "demo": CommandSource(
-        "cli.demo", "Show the main job on an invented cohort, from import to a caught forgery, in under a minute.", single=True
+        "cli.demo",
+        "Show the main job on an invented cohort, from import to a caught forgery: seconds, or over a minute where code is compiled first.",
+        single=True,
     ),
 }
 

@@ -6,6 +6,7 @@ import shlex
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+from cli import second_stewards
 from policies.disclosure import nats
 
 if TYPE_CHECKING:
@@ -15,48 +16,33 @@ if TYPE_CHECKING:
 
 def raise_document(one: ProposedRaise) -> dict[str, object]:
     """A proposed raise for programs."""
-    return {
-        "project": one.project,
-        "scope": one.scope.value,
-        "dataset": one.dataset,
-        "nats": nats.number(one.nats),
-        "proposed_by": one.proposed_by,
-        "proposed": one.proposed.isoformat(),
-        "reason": one.reason,
-        "agree": _raising(one),
-    }
+    about = {"project": one.project, "scope": one.scope.value, "dataset": one.dataset, "nats": nats.number(one.nats)}
+    return second_stewards.document(one, about, _raising(one))
 
 
 def raise_lines(one: ProposedRaise) -> Iterator[str]:
     """A proposed raise for people."""
-    about = (
-        f"{nats.text(one.nats)} nats more for the {one.scope.value} budget of {one.project}, dataset {one.dataset}: {one.reason}"
-    )
-    yield f"proposed by {one.proposed_by}, {one.proposed:%Y-%m-%d %H:%M:%S}: {about}"
-    yield f"  another steward agrees with: {_raising(one)}"
+    about = f"{nats.text(one.nats)} nats more for the {one.scope.value} budget of {one.project}, dataset {one.dataset}"
+    return second_stewards.lines(one, about, _raising(one))
 
 
 def table_document(one: ProposedTable) -> dict[str, object]:
     """A proposed panel for programs."""
-    return {
+    about = {
         "project": one.project,
         "panel": one.panel,
         "version": one.version,
         "dataset": one.dataset,
         "alleles": one.alleles,
         "nats": nats.number(one.price),
-        "proposed_by": one.proposed_by,
-        "proposed": one.proposed.isoformat(),
-        "reason": one.reason,
-        "agree": _approving(one),
     }
+    return second_stewards.document(one, about, _approving(one))
 
 
 def table_lines(one: ProposedTable) -> Iterator[str]:
     """A proposed panel for people."""
-    about = f"exact tables of panel {one.panel} version {one.version} for {one.project}: {one.reason}"
-    yield f"proposed by {one.proposed_by}, {one.proposed:%Y-%m-%d %H:%M:%S}: {about}"
-    yield f"  another steward agrees with: {_approving(one)}"
+    about = f"exact tables of panel {one.panel} version {one.version} for {one.project}"
+    return second_stewards.lines(one, about, _approving(one))
 
 
 def _raising(one: ProposedRaise) -> str:

@@ -6,6 +6,8 @@ import shlex
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+from cli import second_stewards
+
 if TYPE_CHECKING:
     from vault.operations.corrections.merge_proposals import ProposedMerge
 
@@ -18,18 +20,9 @@ def agreeing(merge: ProposedMerge) -> str:
 
 def document(merge: ProposedMerge) -> dict[str, object]:
     """A proposed merge for programs."""
-    return {
-        "stays": merge.stays,
-        "goes": merge.goes,
-        "proposed_by": merge.proposed_by,
-        "proposed": merge.proposed.isoformat(),
-        "reason": merge.reason,
-        "agree": agreeing(merge),
-    }
+    return second_stewards.document(merge, {"stays": merge.stays, "goes": merge.goes}, agreeing(merge))
 
 
 def lines(merge: ProposedMerge) -> Iterator[str]:
     """A proposed merge for people."""
-    about = f"{merge.goes} becomes part of {merge.stays}: {merge.reason}"
-    yield f"proposed by {merge.proposed_by}, {merge.proposed:%Y-%m-%d %H:%M:%S}: {about}"
-    yield f"  another steward agrees with: {agreeing(merge)}"
+    return second_stewards.lines(merge, f"{merge.goes} becomes part of {merge.stays}", agreeing(merge))
